@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The backward pass: upstream times local gradient, from the root to the leaves, in reverse order
+ * of creation. Derivatives come from the gate table; none is written here.
+ */
+#include "engine.h"
+#include "numeric.h"
+#include "terms.h"
+
+#include <string.h>
+
+/* ---- Local gradients: the table's, as functions -----------------------------------------------
+ */
+
+#define UNTAKEN (*taken = false, NUM(0))
+#define OFFSET (terms.numbers[0])
+#define FIRST(operand) is_first
+
+#define AG_UNARY(name, value, dx, ...)                                                             \
+    static inline ag_real dx_##name(ag_real x, ag_real y, bool *taken)                             \
+    {                                                                                              \
+        (void)x, (void)y, (void)taken;                                                             \
+        return (dx);                                                                               \
+    }
+#define LOCAL_OF_TWO(operand, name, local)                                                         \
+    static inline ag_real d##operand##_##name(ag_real a, ag_real b, ag_real y, bool *taken)        \
+    {                                                                                              \
+        (void)a, (void)b, (void)y, (void)taken;                                                    \
+        return (local);                                                                            \
+    }
+#define AG_BINARY(name, value, da, db, ...) LOCAL_OF_TWO(a, name, da) LOCAL_OF_TWO(b, name, db)
+#define LOCAL_OF_THREE(operand, name, local)                                                       \
+    static inline ag_real d##operand##_##name(ag_real c, ag_real a, ag_real b, ag_real y,          \
+                                              bool *taken)                                         \
+    {                                                                                              \
+        (void)c, (void)a, (void)b, (void)y, (void)taken;                                           \
+        return (local);                                                                            \
+    }
+#define AG_TERNARY(name, value, dc, da, db, ...)                                                   \
+    LOCAL_OF_THREE(c, name, dc) LOCAL_OF_THREE(a, name, da) LOCAL_OF_THREE(b, name, db)
+#define AG_NARY(name, partner, formula, start, step, end, dx, ...)                                 \
+    static inline ag_real dx_##name(ag_real x, ag_real w, ag_real y, bool is_first, bool *taken)   \
+    {                                                                                              \
+        (void)x, (void)w, (void)y, (void)is_first, (void)taken;                                    \
+        return (dx);                                                                               \
+    }
+#include <wengert/gates.def>
+
+/* ---- The sweep ------------------------------------------------------------------------------- */
+
+/* What the sweep reads and writes, in one place so that the compiler keeps it in registers. */
+typedef struct sweep {
+    agi_tag *tags;
+    const agi_operands *operands;
+    const ag_real *data;
+    ag_real *grad;
+    uint8_t epoch;
+} sweep;
+
+/* Adds a contribution to an operand. The first one of a pass finds an old epoch: it replaces what
+ * an interior node has left from the pass before, and marks the node as one that reaches the root.
+ */
+static inline void contribute(const sweep *s, uint32_t operand, ag_real contribution)
+{
+    const agi_tag tag = s->tags[operand];
+    if (tag.epoch == s->epoch) {
+        s->grad[operand] += contribution;
+    } else {
+        s->tags[operand].epoch = s->epoch;
+        s->grad[operand] =
+            tag.gate == AGI_VARIABLE ? s->grad[operand] + contribution : contribution;
+    }
+}
+
+/* A partner's local gradient is x's with the two exchanged. */
+#define SPREAD_NONE(name)
+#define SPREAD_NUMBERS(name)
+#define SPREAD_VALUES(name)                                                                        \
+    contribute(s, terms.index[2 * (size_t)k + 1], upstream *dx_##name(w, x, y, k == first, &taken));
+#define AG_NARY(name, partner, ...)                                                                \
+    static void spread_##name(const ag_graph *graph, const sweep *s, agi_operands at, ag_real y,   \
+                              ag_real upstream)                                                    \
+    {                                                                                              \
+        const agi_terms terms = agi_get_terms(graph, at, AGI_FORM_##partner);                      \
+        const uint32_t first = agi_find_largest(s->data, terms);                                   \
+        bool taken = true;                                                                         \
+        for (uint32_t k = 0; k < terms.n; k++) {                                                   \
+            const uint32_t operand = agi_term(terms, k);                                           \
+            const ag_real x = s->data[operand];                                                    \
+            const ag_real w = agi_partner(s->data, terms, AGI_FORM_##partner, k);                  \
+            contribute(s, operand, upstream *dx_##name(x, w, y, k == first, &taken));              \
+            SPREAD_##partner(name)                                                                 \
+        }                                                                                          \
+    }
+#include <wengert/gates.def>
+
+static void spread_closure(ag_graph *graph, const sweep *s, uint32_t index, ag_real upstream)
+{
+    const ag_real *downstream = agi_closure_downstream(graph, index, upstream);
+    const agi_list operands = agi_list_operands(graph, index);
+    for (uint32_t k = 0; k < operands.n; k++)
+        contribute(s, operands.index[k], downstream[k]);
+}
+
+/* Hands a node's gradient on to its operands. */
+static inline void spread(ag_graph *graph, const sweep *s, uint32_t index, ag_real upstream)
+{
+    const agi_operands at = s->operands[index];
+    const ag_real *data = s->data;
+    const ag_real y = data[index];
+    bool taken = true;
+    switch ((agi_gate)s->tags[index].gate) {
+    case AGI_VARIABLE:
+    case AGI_CONSTANT:
+    case AGI_DETACH:
+        break;
+    case AGI_CLOSURE:
+        spread_closure(graph, s, index, upstream);
+        break;
+#define AG_UNARY(name, ...)                                                                        \
+    case AGI_##name:                                                                               \
+        contribute(s, at.a, upstream *dx_##name(data[at.a], y, &taken));                           \
+        break;
+#define AG_BINARY(name, ...)                                                                       \
+    case AGI_##name: {                                                                             \
+        const ag_real a = data[at.a], b = data[at.b];                                              \
+        contribute(s, at.a, upstream *da_##name(a, b, y, &taken));                                 \
+        contribute(s, at.b, upstream *db_##name(a, b, y, &taken));                                 \
+        break;                                                                                     \
+    }
+#define AG_TERNARY(name, ...)                                                                      \
+    case AGI_##name: {                                                                             \
+        const uint32_t *three = graph->pool + at.a;                                                \
+        const ag_real c = data[three[0]], a = data[three[1]], b = data[three[2]];                  \
+        contribute(s, three[0], upstream *dc_##name(c, a, b, y, &taken));                          \
+        contribute(s, three[1], upstream *da_##name(c, a, b, y, &taken));                          \
+        contribute(s, three[2], upstream *db_##name(c, a, b, y, &taken));                          \
+        break;                                                                                     \
+    }
+#define AG_NARY(name, ...)                                                                         \
+    case AGI_##name:                                                                               \
+        spread_##name(graph, s, at, y, upstream);                                                  \
+        break;
+#define AG_COMPARE(name, ...) case AGI_##name:
+#include <wengert/gates.def>
+    case AGI_GATE_COUNT:
+        break;
+    }
+}
+
+static void sweep_down(ag_graph *graph, const sweep *s, uint32_t top)
+{
+    const uint32_t bottom = graph->leading;
+    for (uint32_t i = top + 1; i-- > bottom;) {
+        /* an old epoch: the node doesn't reach the root; upstream 0: the zero rule */
+        if (s->tags[i].epoch == s->epoch && s->grad[i] != 0)
+            spread(graph, s, i, s->grad[i]);
+    }
+}
+
+/* The same, looking at every gradient on the way. */
+static ag_status sweep_down_checking(ag_graph *graph, const sweep *s, uint32_t top)
+{
+    for (uint32_t i = top + 1; i-- > graph->leading;) {
+        if (s->tags[i].epoch != s->epoch || s->grad[i] == 0)
+            continue;
+        spread(graph, s, i, s->grad[i]);
+        const agi_list operands = agi_list_operands(graph, i);
+        for (uint32_t k = 0; k < operands.n; k++) {
+            const uint32_t operand = operands.index[k];
+            const bool carries =
+                s->tags[operand].gate != AGI_CONSTANT && s->tags[operand].epoch == s->epoch;
+            if (carries && !isfinite(s->grad[operand])) {
+                char reason[96];
+                (void)snprintf(reason, sizeof(reason),
+                               "gave operand %lu the gradient %g (upstream %g)",
+                               (unsigned long)k + 1, (double)s->grad[operand], (double)s->grad[i]);
+                return agi_refuse_node(graph, AG_NOT_FINITE, i, reason);
+            }
+        }
+    }
+    return AG_OK;
+}
+
+/* ---- Passes ---------------------------------------------------------------------------------- */
+
+ag_status agi_reserve_grad(ag_graph *graph, uint32_t count)
+{
+    const uint32_t had = graph->grad_capacity;
+    if (count <= had)
+        return AG_OK;
+    /* as many as there is room for nodes, so that the two grow together */
+    const uint32_t room = graph->data_capacity > count ? graph->data_capacity : count;
+    if (agi_grow(graph, (void **)&graph->grad, sizeof(ag_real), &graph->grad_capacity, room,
+                 room) != AG_OK)
+        return agi_fail_memory(graph, "the gradients");
+    /* Leaves accumulate, so they begin at 0; interior nodes are set before they are read. */
+    for (uint32_t i = had; i < graph->count; i++)
+        if (graph->tags[i].gate == AGI_VARIABLE)
+            graph->grad[i] = 0;
+    return AG_OK;
+}
+
+static void begin_epoch(ag_graph *graph)
+{
+    if (graph->epoch == UINT8_MAX) {
+        for (uint32_t i = 0; i < graph->count; i++)
+            graph->tags[i].epoch = 0;
+        graph->epoch = 0;
+    }
+    graph->epoch++;
+}
+
+static uint32_t begin_sweep(const sweep *s, size_t n, const ag_value *roots,
+                            const ag_real *upstream)
+{
+    uint32_t top = 0;
+    for (size_t i = 0; i < n; i++) {
+        contribute(s, roots[i].index, upstream[i]);
+        if (roots[i].index > top)
+            top = roots[i].index;
+    }
+    return top;
+}
+
+/* In check mode the sweep works on a copy, which replaces the gradients only if all went well. */
+static ag_status run_checking(ag_graph *graph, sweep *s, size_t n, const ag_value *roots,
+                              const ag_real *upstream)
+{
+    for (size_t i = 0; i < n; i++)
+        if (agi_check_finite(graph, roots[i].index) != AG_OK)
+            return graph->status;
+    const size_t size = graph->grad_capacity * sizeof(ag_real);
+    s->grad = agi_resize(graph, NULL, 0, size);
+    if (s->grad == NULL)
+        return agi_fail_memory(graph, "the gradients in check mode");
+    for (uint32_t i = 0; i < graph->count; i++)
+        s->grad[i] = graph->tags[i].gate == AGI_VARIABLE ? graph->grad[i] : 0;
+    const uint32_t top = begin_sweep(s, n, roots, upstream);
+    const ag_status status = sweep_down_checking(graph, s, top);
+    if (status == AG_OK) {
+        agi_release(graph, graph->grad, size);
+        graph->grad = s->grad;
+    } else {
+        agi_release(graph, s->grad, size);
+        begin_epoch(graph); /* interior gradients read 0 */
+    }
+    return status;
+}
+
+ag_status ag_backward_from(size_t n, const ag_value *roots, const ag_real *upstream)
+{
+    if (n == 0 || roots == NULL || upstream == NULL)
+        return AG_INVALID_ARGUMENT;
+    ag_graph *graph = roots[0].graph;
+    if (graph == NULL)
+        return AG_NULL_VALUE;
+    ag_status status = agi_check_values(graph, "ag_backward", n, roots);
+    if (status == AG_OK)
+        status = agi_reserve_grad(graph, graph->count);
+    if (status != AG_OK)
+        return status;
+    begin_epoch(graph);
+    sweep s = {graph->tags, graph->operands, graph->data, graph->grad, graph->epoch};
+    if (graph->check)
+        return run_checking(graph, &s, n, roots, upstream);
+    sweep_down(graph, &s, begin_sweep(&s, n, roots, upstream));
+    return graph->status;
+}
+
+ag_status ag_backward(ag_value root)
+{
+    const ag_real one = 1;
+    return ag_backward_from(1, &root, &one);
+}
+
+void ag_zero_grad(ag_graph *graph)
+{
+    if (graph == NULL || graph->grad == NULL || graph->status != AG_OK)
+        return;
+    const uint32_t n = graph->count < graph->grad_capacity ? graph->count : graph->grad_capacity;
+    for (uint32_t i = 0; i < n; i++)
+        graph->grad[i] = 0;
+}
+
+/* ---- One local gradient ---------------------------------------------------------------------- */
+
+ag_real agi_local(ag_graph *graph, uint32_t index, uint32_t k, bool *taken)
+{
+    bool dummy;
+    if (taken == NULL)
+        taken = &dummy;
+    *taken = true;
+    const ag_real *data = graph->data;
+    const agi_operands at = graph->operands[index];
+    const ag_real y = data[index];
+    switch ((agi_gate)graph->tags[index].gate) {
+    case AGI_VARIABLE:
+    case AGI_CONSTANT:
+        break;
+    case AGI_DETACH:
+        return 0;
+    case AGI_CLOSURE:
+        return agi_closure_downstream(graph, index, 1)[k];
+#define AG_UNARY(name, ...)                                                                        \
+    case AGI_##name:                                                                               \
+        return dx_##name(data[at.a], y, taken);
+#define AG_BINARY(name, ...)                                                                       \
+    case AGI_##name:                                                                               \
+        return k == 0 ? da_##name(data[at.a], data[at.b], y, taken)                                \
+                      : db_##name(data[at.a], data[at.b], y, taken);
+#define AG_TERNARY(name, ...)                                                                      \
+    case AGI_##name: {                                                                             \
+        const uint32_t *three = graph->pool + at.a;                                                \
+        const ag_real c = data[three[0]], a = data[three[1]], b = data[three[2]];                  \
+        return k == 0   ? dc_##name(c, a, b, y, taken)                                             \
+               : k == 1 ? da_##name(c, a, b, y, taken)                                             \
+                        : db_##name(c, a, b, y, taken);                                            \
+    }
+#define AG_NARY(name, partner, ...)                                                                \
+    case AGI_##name: {                                                                             \
+        const agi_terms terms = agi_get_terms(graph, at, AGI_FORM_##partner);                      \
+        const uint32_t term = k / terms.stride;                                                    \
+        const bool is_first = term == agi_find_largest(data, terms);                               \
+        const ag_real x = data[agi_term(terms, term)];                                             \
+        const ag_real w = agi_partner(data, terms, AGI_FORM_##partner, term);                      \
+        return k % terms.stride == 0 ? dx_##name(x, w, y, is_first, taken)                         \
+                                     : dx_##name(w, x, y, is_first, taken);                        \
+    }
+#define AG_COMPARE(name, ...) case AGI_##name:
+#include <wengert/gates.def>
+        return 0;
+    case AGI_GATE_COUNT:
+        break;
+    }
+    return NUM(NAN);
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the engine's files share: the graph's insides, its memory, its errors, and ways to walk it.
+ * Private; the public interface is wengert/autograd.h.
+ */
+#ifndef WENGERT_ENGINE_H
+#define WENGERT_ENGINE_H
+
+#include <wengert/autograd.h>
+
+#if defined(__GNUC__)
+#define AGI_PRINTF(at, first) __attribute__((format(printf, at, first)))
+#define AGI_LIKELY(condition) __builtin_expect(!!(condition), 1)
+#define AGI_COLD __attribute__((cold, noinline))
+#else
+#define AGI_PRINTF(at, first)
+#define AGI_LIKELY(condition) (condition)
+#define AGI_COLD
+#endif
+
+/* ---- Nodes ----------------------------------------------------------------------------------- */
+
+/* Leaves and gates beside the table come first, then the table's lines in their order. */
+typedef enum agi_gate {
+    AGI_VARIABLE,
+    AGI_CONSTANT,
+    AGI_DETACH,
+    AGI_CLOSURE,
+#define AG_UNARY(name, ...) AGI_##name,
+#define AG_BINARY(name, ...) AGI_##name,
+#define AG_TERNARY(name, ...) AGI_##name,
+#define AG_NARY(name, ...) AGI_##name,
+#define AG_COMPARE(name, ...) AGI_##name,
+#include <wengert/gates.def>
+    AGI_GATE_COUNT
+} agi_gate;
+
+/* How a gate's operands are stored. */
+typedef enum agi_form {
+    AGI_FORM_LEAF,    /* no operands */
+    AGI_FORM_UNARY,   /* operands.a */
+    AGI_FORM_BINARY,  /* operands.a, operands.b */
+    AGI_FORM_TERNARY, /* pool[a], pool[a + 1], pool[a + 2] */
+    AGI_FORM_NONE,    /* b terms in the pool from a on: x ... */
+    AGI_FORM_VALUES,  /* b terms: x, w, x, w, ... */
+    AGI_FORM_NUMBERS, /* pool[a]: where the plain numbers (offset, w ...) begin; b terms after it: x
+                         ... */
+    AGI_FORM_CLOSURE, /* pool[a]: which closure; b operands after it */
+    AGI_FORM_COMPARE, /* operands.a, operands.b; data is the recorded outcome */
+} agi_form;
+
+/* Indexed by agi_gate; names of closures are their own. */
+extern const char *const agi_gate_names[AGI_GATE_COUNT];
+extern const uint8_t agi_gate_forms[AGI_GATE_COUNT];
+
+typedef struct agi_tag {
+    uint8_t gate;
+    uint8_t epoch; /* of the last backward pass that gave it a gradient; 0: none yet */
+} agi_tag;
+
+typedef struct agi_operands {
+    uint32_t a, b;
+} agi_operands;
+
+typedef struct agi_applied {
+    ag_closure closure;
+    uint32_t node;
+} agi_applied;
+
+/* One entry for each rewind that still matters: handles of a generation before `generation` are
+ * good only below `low`. Both members grow along the array. */
+typedef struct agi_rewind {
+    uint32_t generation;
+    uint32_t low;
+} agi_rewind;
+
+typedef struct agi_names agi_names;
+typedef struct agi_arena agi_arena;
+
+#define AGI_NO_INDEX UINT32_MAX
+#define AGI_MAX_NODES (UINT32_MAX - 1)
+
+struct ag_graph {
+    /* What recording a gate touches. */
+    agi_tag *tags;
+    agi_operands *operands;
+    ag_real *data;
+    uint32_t count;
+    uint32_t limit; /* room in the arrays; 0 sends every gate the slow way: error, pause, busy */
+    uint32_t generation; /* of the nodes made now; a rewind begins a new one */
+    uint32_t floor;      /* no rewind ever went below: here every handle is good */
+    uint32_t leading;    /* so many nodes at the beginning are leaves: backward ends there */
+
+    uint32_t tags_capacity, operands_capacity, data_capacity;
+    uint32_t max_nodes;
+    ag_real *grad; /* NULL before the first backward */
+    uint32_t grad_capacity;
+    uint8_t epoch;      /* of the last backward pass, 0 before the first */
+    uint8_t mark_epoch; /* of the last walk */
+    uint8_t *marks;     /* nodes that the last walk reached; NULL before the first */
+    uint32_t marks_capacity;
+
+    uint32_t *pool; /* operands of gates with three or more */
+    uint32_t pool_count, pool_capacity;
+    ag_real *numbers; /* offsets and coefficients of linear */
+    uint32_t numbers_count, numbers_capacity;
+    ag_real *scratch; /* operands and contributions of a closure at work */
+    uint32_t scratch_capacity;
+    agi_applied *applied;
+    uint32_t applied_count, applied_capacity;
+    agi_rewind *rewinds;
+    uint32_t rewinds_count, rewinds_capacity;
+    agi_names *names;
+
+    uint32_t paused; /* depth */
+    bool busy;       /* a closure's callback is running */
+    bool check;
+
+    ag_allocator allocator;
+    void *allocator_user;
+    agi_arena *arena; /* in the caller's buffer; NULL without one */
+    size_t bytes;
+
+    ag_status status;
+    char message[sizeof(((ag_error_details *)0)->message)];
+};
+
+/* ---- memory.c -------------------------------------------------------------------------------- */
+
+/* The only way to memory. agi_resize takes and gives aligned blocks; NULL where there is no memory,
+ * with the old block as it was; no error is set. agi_release takes NULL, too. */
+void *agi_resize(ag_graph *graph, void *pointer, size_t old_size, size_t new_size);
+void agi_release(ag_graph *graph, void *pointer, size_t size);
+
+/* Makes an array hold at least `needed` elements by growing it geometrically, at most to `max`.
+ * AG_OUT_OF_MEMORY leaves it as it was; no error is set. */
+ag_status agi_grow(ag_graph *graph, void **array, size_t element, uint32_t *capacity,
+                   uint64_t needed, uint32_t max);
+
+/* ---- status.c -------------------------------------------------------------------------------- */
+
+/* Keeps the error if it is the graph's first, and closes the graph to gates. Returns `status`. */
+ag_status agi_fail(ag_graph *graph, ag_status status, const char *format, ...) AGI_PRINTF(3, 4);
+/* "out of memory" in doing what. Returns AG_OUT_OF_MEMORY. */
+ag_status agi_fail_memory(ag_graph *graph, const char *what);
+void agi_set_details(ag_error_details *details, ag_status status, const char *format, ...)
+    AGI_PRINTF(3, 4);
+/* Writes "x = 2", "#12 = 2" for a value without a name, "null", or what else is wrong with the
+ * handle. Returns text. */
+const char *agi_describe(const ag_graph *graph, ag_value x, char *text, size_t size);
+/* Sets the error "gate(operands): reason". */
+ag_status agi_refuse(ag_graph *graph, ag_status status, const char *gate, size_t n,
+                     const ag_value *operands, const char *reason);
+/* Sets limit to what the graph's state asks for. */
+void agi_update_limit(ag_graph *graph);
+
+/* ---- graph.c --------------------------------------------------------------------------------- */
+
+/* Whether a handle into this graph from before the newest generation is still good. */
+bool agi_survives(const ag_graph *graph, uint32_t index, uint32_t generation);
+
+static inline bool agi_is_live(const ag_graph *graph, ag_value x)
+{
+    return x.graph == graph && x.index < graph->count &&
+           (x.index < graph->floor || x.generation == graph->generation ||
+            agi_survives(graph, x.index, x.generation));
+}
+
+static inline ag_value agi_null_value(ag_graph *graph)
+{
+    return (ag_value){graph, AGI_NO_INDEX, AGI_NO_INDEX};
+}
+
+/* The handle of a node that exists. */
+static inline ag_value agi_value(ag_graph *graph, uint32_t index)
+{
+    return (ag_value){graph, index, graph->generation};
+}
+
+/* AG_OK if the graph can be worked on and the n values are good values of it; else sets and returns
+ * the error, which names `what`. */
+ag_status agi_check_values(ag_graph *graph, const char *what, size_t n, const ag_value *values);
+
+/* Room for one node more; sets the error where there is none. */
+ag_status agi_make_room(ag_graph *graph);
+
+/* Appends a node, for which there is room. */
+static inline ag_value agi_append(ag_graph *graph, agi_gate gate, uint32_t a, uint32_t b, ag_real y)
+{
+    const uint32_t index = graph->count++;
+    graph->tags[index] = (agi_tag){(uint8_t)gate, 0};
+    graph->operands[index] = (agi_operands){a, b};
+    graph->data[index] = y;
+    return (ag_value){graph, index, graph->generation};
+}
+
+/* ---- names.c --------------------------------------------------------------------------------- */
+
+const char *agi_name_of(const ag_graph *graph, uint32_t index);
+/* Drops the names of nodes from `count` on. */
+void agi_drop_names(ag_graph *graph, uint32_t count);
+
+/* ---- gates.c, closure.c ---------------------------------------------------------------------- */
+
+/* The value of node `index` from its operands' data: again what the gate computed when it was made.
+ * Not for leaves. A comparison gives its outcome, 1 or 0. */
+ag_real agi_evaluate(ag_graph *graph, uint32_t index);
+ag_real agi_evaluate_closure(ag_graph *graph, uint32_t index);
+/* downstream gradients of a closure's node, in the graph's scratch: as many as it has operands */
+const ag_real *agi_closure_downstream(ag_graph *graph, uint32_t index, ag_real upstream);
+void agi_drop_closures(ag_graph *graph, uint32_t count);
+
+/* ---- backward.c ------------------------------------------------------------------------------ */
+
+/* Room for gradients of nodes below `count`; sets the error where there is none. */
+ag_status agi_reserve_grad(ag_graph *graph, uint32_t count);
+/* The k-th local gradient of node `index`; *taken (if not NULL) tells whether the gate looked at
+ * that operand. */
+ag_real agi_local(ag_graph *graph, uint32_t index, uint32_t k, bool *taken);
+
+/* ---- walk.c ---------------------------------------------------------------------------------- */
+
+/* The operands of a node as one list: n of them. A dot's are x, w, x, w, ... */
+typedef struct agi_list {
+    const uint32_t *index;
+    uint32_t n;
+} agi_list;
+
+agi_list agi_list_operands(const ag_graph *graph, uint32_t index);
+
+/* Marks the nodes that reach root: graph->marks[i] == graph->mark_epoch. With `comparisons`, also
+ * the comparisons made before root and what they depend on; with `taken`, only along operands that
+ * gates looked at. */
+typedef enum agi_walk {
+    AGI_WALK_ALL,
+    AGI_WALK_COMPARISONS,
+    AGI_WALK_TAKEN,
+} agi_walk;
+
+/* Room for marks of nodes below `count`; sets the error where there is none. */
+ag_status agi_reserve_marks(ag_graph *graph, uint32_t count);
+ag_status agi_mark_reaching(ag_graph *graph, uint32_t root, agi_walk walk);
+
+/* In check mode's sense: AG_NOT_FINITE, and the error that names where it began, if a value that is
+ * not finite reaches root through operands that gates looked at. */
+ag_status agi_check_finite(ag_graph *graph, uint32_t root);
+/* agi_refuse for a node and its operands. */
+ag_status agi_refuse_node(ag_graph *graph, ag_status status, uint32_t index, const char *reason);
+
+static inline bool agi_is_marked(const ag_graph *graph, uint32_t index)
+{
+    return graph->marks[index] == graph->mark_epoch;
+}
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The gate table as text: names, and the formulas of values and local gradients, which string
+ * literals glue together at compile time.
+ */
+#include "engine.h"
+
+/* ---- Names and forms ------------------------------------------------------------------------- */
+
+const char *const agi_gate_names[AGI_GATE_COUNT] = {
+    "variable",
+    "constant",
+    "detach",
+    "closure",
+#define AG_UNARY(name, ...) #name,
+#define AG_BINARY(name, ...) #name,
+#define AG_TERNARY(name, ...) #name,
+#define AG_NARY(name, ...) #name,
+#define AG_COMPARE(name, ...) #name,
+#include <wengert/gates.def>
+};
+
+const uint8_t agi_gate_forms[AGI_GATE_COUNT] = {
+    AGI_FORM_LEAF,
+    AGI_FORM_LEAF,
+    AGI_FORM_UNARY,
+    AGI_FORM_CLOSURE,
+#define AG_UNARY(name, ...) AGI_FORM_UNARY,
+#define AG_BINARY(name, ...) AGI_FORM_BINARY,
+#define AG_TERNARY(name, ...) AGI_FORM_TERNARY,
+#define AG_NARY(name, partner, ...) AGI_FORM_##partner,
+#define AG_COMPARE(name, ...) AGI_FORM_COMPARE,
+#include <wengert/gates.def>
+};
+
+/* ---- Formulas -------------------------------------------------------------------------------- */
+
+#define NUM(number) #number
+#define UNTAKEN "0"
+#define NEG(p) "-" p
+#define ADD(p, q) "(" p " + " q ")"
+#define SUB(p, q) "(" p " - " q ")"
+#define MUL(p, q) "(" p " * " q ")"
+#define DIV(p, q) "(" p " / " q ")"
+
+#define IF(condition, p, q) "(" condition " ? " p " : " q ")"
+#define GT(p, q) p " > " q
+#define LE(p, q) p " <= " q
+#define EQ(p, q) p " == " q
+#define NE(p, q) p " != " q
+#define TAKES_MAX(p, q) p " >= " q
+#define TAKES_MIN(p, q) p " <= " q
+
+#define CALL1(function, p) function "(" p ")"
+#define CALL2(function, p, q) function "(" p ", " q ")"
+#define MAX(p, q) CALL2("max", p, q)
+#define MIN(p, q) CALL2("min", p, q)
+#define POW(p, q) CALL2("pow", p, q)
+#define HYPOT(p, q) CALL2("hypot", p, q)
+#define ATAN2(p, q) CALL2("atan2", p, q)
+#define POLYGAMMA(n, p) CALL2("polygamma", n, p)
+#define SIGN(p) CALL1("sign", p)
+#define ABS(p) CALL1("abs", p)
+#define FLOOR(p) CALL1("floor", p)
+#define SQRT(p) CALL1("sqrt", p)
+#define CBRT(p) CALL1("cbrt", p)
+#define EXP(p) CALL1("exp", p)
+#define EXP2(p) CALL1("exp2", p)
+#define EXPM1(p) CALL1("expm1", p)
+#define LOG(p) CALL1("log", p)
+#define LOG2(p) CALL1("log2", p)
+#define LOG10(p) CALL1("log10", p)
+#define LOG1P(p) CALL1("log1p", p)
+#define SIN(p) CALL1("sin", p)
+#define COS(p) CALL1("cos", p)
+#define TAN(p) CALL1("tan", p)
+#define ASIN(p) CALL1("asin", p)
+#define ACOS(p) CALL1("acos", p)
+#define ATAN(p) CALL1("atan", p)
+#define SINH(p) CALL1("sinh", p)
+#define COSH(p) CALL1("cosh", p)
+#define TANH(p) CALL1("tanh", p)
+#define ASINH(p) CALL1("asinh", p)
+#define ACOSH(p) CALL1("acosh", p)
+#define ATANH(p) CALL1("atanh", p)
+#define ERF(p) CALL1("erf", p)
+#define ERFC(p) CALL1("erfc", p)
+#define LGAMMA(p) CALL1("lgamma", p)
+#define SIGMOID(p) CALL1("sigmoid", p)
+#define FIRST(p) p " is the first largest"
+
+#define EDGE(...) "(" #__VA_ARGS__ ") "
+
+/* The operands under their own names. */
+#define x "x"
+#define y "y"
+#define a "a"
+#define b "b"
+#define c "c"
+#define w "w"
+
+static const ag_gate_info table[] = {
+#define AG_UNARY(name, value, dx, domain, edges, samples)                                          \
+    {#name, 1, value, {dx, NULL, NULL}, domain, "" edges},
+#define AG_BINARY(name, value, da, db, domain, edges, samples)                                     \
+    {#name, 2, value, {da, db, NULL}, domain, "" edges},
+#define AG_TERNARY(name, value, dc, da, db, domain, edges, samples)                                \
+    {#name, 3, value, {dc, da, db}, domain, "" edges},
+#define AG_NARY(name, partner, formula, start, step, end, dx, domain, edges, samples)              \
+    {#name, 0, formula, {dx, NULL, NULL}, domain, "" edges},
+#include <wengert/gates.def>
+};
+
+const ag_gate_info *ag_gate_table(size_t *count)
+{
+    if (count != NULL)
+        *count = sizeof(table) / sizeof(*table);
+    return table;
+}

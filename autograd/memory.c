@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Where memory comes from: the C library, the caller's allocator, or the caller's buffer. Every
+ * block of a graph passes through agi_resize, so that one place aligns, counts and fails.
+ */
+#define _DEFAULT_SOURCE /* madvise */
+#include "arena.h"
+#include "engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#include <unistd.h>
+#endif
+
+/* The first touch of a small page costs more than all the gates that fit on it, so large arrays ask
+ * for huge ones. */
+static void ask_for_huge_pages(void *pointer, size_t size)
+{
+#if defined(MADV_HUGEPAGE)
+    const size_t large = (size_t)4 << 20;
+    if (size < large)
+        return;
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    const uintptr_t first = ((uintptr_t)pointer + page - 1) / page * page;
+    const uintptr_t last = ((uintptr_t)pointer + size) / page * page;
+    (void)madvise((void *)first, last - first, MADV_HUGEPAGE); /* advice: a no is no error */
+#else
+    (void)pointer;
+    (void)size;
+#endif
+}
+
+static void *resize_by_libc(void *pointer, size_t new_size)
+{
+    void *block = realloc(pointer, new_size);
+    if (block != NULL)
+        ask_for_huge_pages(block, new_size);
+    return block;
+}
+
+/* A caller's allocator may give any address: the aligned block begins 1 to ALIGNMENT bytes into
+ * the caller's, and the byte before it says how many. */
+enum {
+    ALIGNMENT = 16
+};
+
+static unsigned char *align_within(unsigned char *raw)
+{
+    const uintptr_t misfit = (uintptr_t)raw % ALIGNMENT;
+    return raw + (ALIGNMENT - misfit);
+}
+
+static void *resize_by_caller(ag_graph *graph, unsigned char *pointer, size_t old_size,
+                              size_t new_size)
+{
+    const size_t offset = pointer == NULL ? 0 : pointer[-1];
+    if (new_size > SIZE_MAX - ALIGNMENT)
+        return NULL;
+    unsigned char *raw =
+        graph->allocator(graph->allocator_user, pointer == NULL ? NULL : pointer - offset,
+                         pointer == NULL ? 0 : old_size + ALIGNMENT, new_size + ALIGNMENT);
+    if (raw == NULL)
+        return NULL;
+    unsigned char *block = align_within(raw);
+    if (pointer != NULL && block != raw + offset)
+        memmove(block, raw + offset, old_size < new_size ? old_size : new_size);
+    block[-1] = (unsigned char)(block - raw);
+    return block;
+}
+
+void *agi_resize(ag_graph *graph, void *pointer, size_t old_size, size_t new_size)
+{
+    void *block;
+    if (graph->arena != NULL)
+        block = agi_arena_resize(graph->arena, pointer, new_size);
+    else if (graph->allocator != NULL)
+        block = resize_by_caller(graph, pointer, old_size, new_size);
+    else
+        block = resize_by_libc(pointer, new_size);
+    if (block != NULL)
+        graph->bytes += new_size - (pointer == NULL ? 0 : old_size);
+    return block;
+}
+
+void agi_release(ag_graph *graph, void *pointer, size_t size)
+{
+    if (pointer == NULL)
+        return;
+    graph->bytes -= size;
+    if (graph->arena != NULL) {
+        agi_arena_release(graph->arena, pointer);
+    } else if (graph->allocator != NULL) {
+        unsigned char *block = pointer;
+        graph->allocator(graph->allocator_user, block - block[-1], size + ALIGNMENT, 0);
+    } else {
+        free(pointer);
+    }
+}
+
+ag_status agi_grow(ag_graph *graph, void **array, size_t element, uint32_t *capacity,
+                   uint64_t needed, uint32_t max)
+{
+    enum {
+        SMALLEST = 64
+    };
+    if (needed <= *capacity)
+        return AG_OK;
+    if (needed > max)
+        return AG_OUT_OF_MEMORY;
+    uint64_t target = (uint64_t)*capacity * 2;
+    if (target < SMALLEST)
+        target = SMALLEST;
+    if (target < needed)
+        target = needed;
+    if (target > max)
+        target = max;
+    if (target > SIZE_MAX / element)
+        return AG_OUT_OF_MEMORY;
+    void *grown = agi_resize(graph, *array, *capacity * element, (size_t)target * element);
+    if (grown == NULL)
+        return AG_OUT_OF_MEMORY;
+    *array = grown;
+    *capacity = (uint32_t)target;
+    return AG_OK;
+}

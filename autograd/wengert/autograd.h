@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * wengert/autograd.h: scalar reverse-mode automatic differentiation with a computational graph.
+ *
+ *     ag_graph *graph = ag_graph_new(NULL);
+ *     ag_value x = ag_variable(graph, 2.0);
+ *     ag_value y = ag_variable(graph, 3.0);
+ *     ag_value z = ag_log(ag_mul(x, y));
+ *     ag_backward(z);
+ *     printf("z = %g, dz/dx = %g, dz/dy = %g\n", ag_data(z), ag_grad(x), ag_grad(y));
+ *     ag_graph_free(graph);                              prints z = 1.79176, dz/dx = 0.5, dz/dy =
+ * 0.333333
+ *
+ * A gate computes its value the moment it is made and remembers its operands; ag_backward walks
+ * from a root back to the leaves and multiplies upstream by local gradients. There is no global
+ * state: different threads may use different graphs at the same time; one graph belongs to one
+ * thread at a time.
+ *
+ * Errors. Functions that can fail return ag_status, 0 or negative, or a pointer, NULL on failure.
+ * Gates return a value: a failed gate returns a null value, and the graph keeps the first error
+ * with a message that names the gate, its operands and the reason. While a graph has an error,
+ * everything that would change it fails with that same error; test ag_error once, after the whole
+ * expression. Nothing here prints (but to the FILE you hand over), exits or aborts.
+ */
+#ifndef WENGERT_AUTOGRAD_H
+#define WENGERT_AUTOGRAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__) && !defined(AG_API)
+#define AG_API __attribute__((visibility("default")))
+#elif !defined(AG_API)
+#define AG_API
+#endif
+
+/* ---- Version and number type ----------------------------------------------------------------- */
+
+#define AG_VERSION_MAJOR 0
+#define AG_VERSION_MINOR 1
+#define AG_VERSION_PATCH 0
+#define AG_VERSION "0.1.0"
+
+/* The version of the library that is running, which may differ from the header's AG_VERSION. */
+AG_API const char *ag_version(void);
+
+/* The number type of the whole library. It is double; a library built with meson's -Dreal=float has
+ * float, and its pkg-config file defines AG_REAL_FLOAT for you. A program and a library that
+ * disagree don't link: see the name of ag_graph_new. */
+#ifdef AG_REAL_FLOAT
+typedef float ag_real;
+#define AG_REAL_EPSILON 1.1920929e-07F
+#define ag_graph_new ag_graph_new_float
+#else
+typedef double ag_real;
+#define AG_REAL_EPSILON 2.2204460492503131e-16
+#endif
+
+/* ---- Status ---------------------------------------------------------------------------------- */
+
+/* X(name, code, meaning) */
+#define AG_STATUS_LIST(X)                                                                          \
+    X(OK, 0, "no error")                                                                           \
+    X(OUT_OF_MEMORY, -1, "out of memory")                                                          \
+    X(INVALID_ARGUMENT, -2, "an argument is out of its range")                                     \
+    X(NULL_VALUE, -3, "a null value was used as an operand")                                       \
+    X(WRONG_GRAPH, -4, "a value belongs to another graph")                                         \
+    X(STALE_VALUE, -5, "a value or mark was dropped by a rewind")                                  \
+    X(TOO_MANY_NODES, -6, "the graph has as many nodes as it may have")                            \
+    X(NAME_TAKEN, -7, "the name belongs to another value")                                         \
+    X(NOT_A_LEAF, -8, "only a variable or a constant can be set")                                  \
+    X(BRANCH, -9, "a recorded comparison comes out differently")                                   \
+    X(NOT_FINITE, -10, "a value or gradient is not finite")                                        \
+    X(BUSY, -11, "a custom gate's callback used the graph that is calling it")                     \
+    X(TOO_LARGE, -12, "a limit refuses this size")                                                 \
+    X(IO, -13, "reading or writing failed")                                                        \
+    X(PARSE, -14, "a file is not in the expected form")
+
+typedef enum ag_status {
+#define AG_X(name, code, meaning) AG_##name = (code),
+    AG_STATUS_LIST(AG_X)
+#undef AG_X
+} ag_status;
+
+/* "AG_OK", "AG_OUT_OF_MEMORY", ...; "AG_UNKNOWN" for a code that is none of them. Never NULL. */
+AG_API const char *ag_status_name(ag_status status);
+/* The meaning in words. Never NULL. */
+AG_API const char *ag_strerror(ag_status status);
+
+/* ---- Graphs ---------------------------------------------------------------------------------- */
+
+typedef struct ag_graph ag_graph;
+
+/* A handle to one node of a graph: 16 bytes, passed by value. Its members are the library's. */
+typedef struct ag_value {
+    ag_graph *graph;
+    uint32_t index;
+    uint32_t generation;
+} ag_value;
+
+/* All memory goes through one function. pointer == NULL: allocate new_size bytes. new_size == 0:
+ * free; the result is ignored. Otherwise: resize and keep the contents, as realloc does. Return
+ * NULL when there is no memory, and then leave the old block as it is. Any alignment will do;
+ * old_size is what was asked for when the block was made or last resized. */
+typedef void *(*ag_allocator)(void *user, void *pointer, size_t old_size, size_t new_size);
+
+typedef struct ag_graph_options {
+    ag_allocator allocator; /* NULL: the C library's */
+    void *allocator_user;   /* handed to allocator */
+    void *buffer; /* not NULL: everything lives in here and no heap is used; yours to free, after
+                     the graph */
+    size_t buffer_size; /* bytes */
+    uint32_t max_nodes; /* 0: 2^32 - 2, or with a buffer as many as fit in three quarters of it */
+    bool check;         /* start in check mode, see ag_set_check */
+} ag_graph_options;
+
+/* NULL options are the defaults. NULL: no memory, or the buffer is too small for a graph of
+ * max_nodes nodes. */
+AG_API ag_graph *ag_graph_new(const ag_graph_options *options);
+
+/* Runs the destructors of custom gates and frees everything. Handles into the graph must not be
+ * used again. NULL is allowed. */
+AG_API void ag_graph_free(ag_graph *graph);
+
+/* The number of nodes: leaves, gates, constants made on the way (ag_scale(x, 2) is two nodes). */
+AG_API size_t ag_graph_count(const ag_graph *graph);
+
+/* Bytes the graph holds now, everything included. A node costs 26, its gradient included (float:
+ * 18), plus what grew ahead; 27 once something has walked the graph (ag_forward, ag_explain, ...).
+ */
+AG_API size_t ag_graph_bytes(const ag_graph *graph);
+
+/* Check mode: ag_backward and ag_forward look for values and gradients that are not finite and fail
+ * with AG_NOT_FINITE, naming the gate where it began. The untaken side of a select, max or min may
+ * hold anything. Leaf gradients are then as before the call. */
+AG_API void ag_set_check(ag_graph *graph, bool on);
+
+/* ---- Errors ---------------------------------------------------------------------------------- */
+
+/* The first error since the last ag_clear_error, AG_OK if there was none. */
+AG_API ag_status ag_error(const ag_graph *graph);
+/* Its message, "" if there was none; and the comparison's after an AG_BRANCH, which does not stick.
+ * Valid until the next call. */
+AG_API const char *ag_error_message(const ag_graph *graph);
+AG_API void ag_clear_error(ag_graph *graph);
+
+/* Where a function has no graph to keep the details in, it fills one of these, if you give it one.
+ */
+typedef struct ag_error_details {
+    ag_status status;
+    char message[240];
+} ag_error_details;
+
+/* ---- Memory in loops ------------------------------------------------------------------------- */
+
+/* A place in the graph's history. Its members are the library's. */
+typedef struct ag_mark {
+    ag_graph *graph;
+    uint32_t index;
+    uint32_t generation;
+    uint32_t operands;
+    uint32_t numbers;
+} ag_mark;
+
+/* A null mark (graph == NULL) when the graph has an error. */
+AG_API ag_mark ag_graph_mark(ag_graph *graph);
+
+/* Drops every node made since the mark, with its name and closure, and keeps the memory for the
+ * next ones: a loop that records, runs backward and rewinds allocates only in its first round. A
+ * handle to a dropped node is stale, and using it is an error, as is a mark that lies in a part
+ * dropped before. A mark may be rewound to many times. */
+AG_API ag_status ag_graph_rewind(ag_graph *graph, ag_mark mark);
+
+/* ---- Leaves ---------------------------------------------------------------------------------- */
+
+/* A leaf with a gradient. */
+AG_API ag_value ag_variable(ag_graph *graph, ag_real data);
+/* A leaf without. */
+AG_API ag_value ag_constant(ag_graph *graph, ag_real data);
+/* x without its gradient: backward stops here, forward does not. */
+AG_API ag_value ag_detach(ag_value x);
+
+/* Between pause and resume gates make constants: the number is kept, where it came from is not.
+ * Calls nest. Resuming more often than pausing is AG_INVALID_ARGUMENT. */
+AG_API ag_status ag_pause(ag_graph *graph);
+AG_API ag_status ag_resume(ag_graph *graph);
+
+/* ---- Reading and writing values -------------------------------------------------------------- */
+
+/* The value of a node; NaN for a null or stale handle (a stale one is an error, too). */
+AG_API ag_real ag_data(ag_value x);
+/* Its gradient. Leaves accumulate over calls of ag_backward; for the others it is that of the last
+ * call, 0 where the root does not depend on it. NaN for a null or stale handle. */
+AG_API ag_real ag_grad(ag_value x);
+/* Gives a variable or constant a new value. Nothing else changes until ag_forward. */
+AG_API ag_status ag_set(ag_value leaf, ag_real data);
+/* Whether x is the null value that a failed gate returns. */
+AG_API bool ag_is_null(ag_value x);
+
+/* ---- Forward and backward -------------------------------------------------------------------- */
+
+/* Evaluates again what root depends on, with the leaves' present values. AG_BRANCH: a comparison
+ * recorded before root now comes out differently, so the recorded gates are no longer what your
+ * code would record; the message names the comparison, the values are those of the recorded path,
+ * and the graph stays usable. */
+AG_API ag_status ag_forward(ag_value root);
+
+/* d root / d node for every node that root depends on: adds to the gradient of leaves, sets that of
+ * the others. Visits exactly the nodes that reach root, each once, in reverse order of creation. A
+ * gate whose upstream gradient is 0 passes 0 on, whatever its local gradient is (the zero rule). */
+AG_API ag_status ag_backward(ag_value root);
+
+/* The same from several roots at once, each with its own upstream gradient: the product of a row
+ * vector with the Jacobian. roots and upstream have n elements. */
+AG_API ag_status ag_backward_from(size_t n, const ag_value *roots, const ag_real *upstream);
+
+/* Sets every gradient to 0. */
+AG_API void ag_zero_grad(ag_graph *graph);
+
+/* The nodes that reach root, root last: the order of the forward pass, and backwards that of the
+ * backward pass. Writes at most capacity of them to order (which may be NULL with capacity 0) and
+ * returns how many there are; 0 on an error. */
+AG_API size_t ag_topological_order(ag_value root, ag_value *order, size_t capacity);
+
+/* ---- Gates ----------------------------------------------------------------------------------- */
+
+/* One function for each line of the gate table, which gives value, local gradients, domain and
+ * edges:
+ *
+ *     ag_value ag_neg(ag_value x);                                    AG_UNARY
+ *     ag_value ag_add(ag_value a, ag_value b);                        AG_BINARY
+ *     ag_value ag_select(ag_value c, ag_value a, ag_value b);         AG_TERNARY: a where c is not
+ * 0, else b bool     ag_gt(ag_value a, ag_value b);                         AG_COMPARE: answers,
+ * and records the outcome
+ *
+ * neg add sub mul div pow max min abs sign floor step select, square reciprocal sqrt cbrt hypot,
+ * exp exp2 expm1 log log2 log10 log1p, sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh
+ * atanh, erf erfc lgamma polygamma, sigmoid softplus relu, chain; gt ge lt le eq ne. A comparison
+ * that fails answers false. */
+#define AG_UNARY(name, ...) AG_API ag_value ag_##name(ag_value x);
+#define AG_BINARY(name, ...) AG_API ag_value ag_##name(ag_value a, ag_value b);
+#define AG_TERNARY(name, ...) AG_API ag_value ag_##name(ag_value c, ag_value a, ag_value b);
+#define AG_COMPARE(name, ...) AG_API bool ag_##name(ag_value a, ag_value b);
+#include "gates.def"
+
+/* Gates over n >= 1 operands, again from the table: one node each, however many the operands. The
+ * arrays are copied.
+ *
+ *     ag_value ag_sum(size_t n, const ag_value *x);                       x[0] + x[1] + ...
+ *     ag_value ag_dot(size_t n, const ag_value *x, const ag_value *w);    x[0]*w[0] + x[1]*w[1] +
+ * ... ag_value ag_linear(size_t n, const ag_real *w, const ag_value *x, ag_real offset); offset +
+ * x[0]*w[0] + x[1]*w[1] + ... ag_value ag_logsumexp(size_t n, const ag_value *x);     log(exp(x[0])
+ * + exp(x[1]) + ...), stable ag_value ag_max_of(size_t n, const ag_value *x);        the largest; a
+ * tie goes to the first */
+#define AG_NARY(name, partner, ...) AG_NARY_##partner(name)
+#define AG_NARY_NONE(name) AG_API ag_value ag_##name(size_t n, const ag_value *x);
+#define AG_NARY_VALUES(name)                                                                       \
+    AG_API ag_value ag_##name(size_t n, const ag_value *x, const ag_value *w);
+#define AG_NARY_NUMBERS(name)                                                                      \
+    AG_API ag_value ag_##name(size_t n, const ag_real *w, const ag_value *x, ag_real offset);
+#include "gates.def"
+#undef AG_NARY_NONE
+#undef AG_NARY_VALUES
+#undef AG_NARY_NUMBERS
+
+/* With a plain number for the second operand, which becomes a constant of the graph. */
+AG_API ag_value ag_scale(ag_value x, ag_real factor); /* x * factor */
+AG_API ag_value ag_shift(ag_value x, ag_real offset); /* x + offset */
+AG_API ag_value
+ag_pow_int(ag_value x,
+           int exponent); /* x^exponent, any x; at x = 0 right for derivatives of every order */
+
+/* ---- Gates of your own ----------------------------------------------------------------------- */
+
+/* A closure: two functions and what they remember. The struct is copied; name must live as long as
+ * the graph (a literal does). Each application has its own context: what forward saves there,
+ * backward finds. destroy (which may be NULL) is called once for each application: when the node is
+ * dropped by a rewind or with the graph, or at once when ag_apply fails. The callbacks see numbers
+ * only: calling a gate of the same graph from one is an error (AG_BUSY). */
+typedef struct ag_closure {
+    const char *name;
+    size_t arity; /* operands, at least 1 */
+    /* the value, from x[0] to x[arity - 1] */
+    ag_real (*forward)(void *context, size_t arity, const ag_real *x);
+    /* sets downstream[i] = upstream * dy/dx[i]; the engine adds it to the operand's gradient.
+     * downstream comes as zeros. */
+    void (*backward)(void *context, size_t arity, const ag_real *x, ag_real y, ag_real upstream,
+                     ag_real *downstream);
+    void *context;
+    void (*destroy)(void *context);
+} ag_closure;
+
+/* operands has closure->arity elements, and is copied. */
+AG_API ag_value ag_apply(const ag_closure *closure, const ag_value *operands);
+
+/* ---- Names ----------------------------------------------------------------------------------- */
+
+/* Names a value, for messages, explanations and drawings; the name is copied. A value has one name:
+ * a second replaces the first. AG_NAME_TAKEN: another value has it. */
+AG_API ag_status ag_name(ag_value x, const char *name);
+/* The value of that name; a null value, without an error, if there is none. */
+AG_API ag_value ag_find(ag_graph *graph, const char *name);
+/* The name of a value, NULL if it has none. Valid until it is renamed or dropped. */
+AG_API const char *ag_name_of(ag_value x);
+
+/* ---- Looking into the graph ------------------------------------------------------------------ */
+
+/* "variable", "constant", "detach", the gate's name in the table ("mul", "gt", "dot"), a closure's
+ * own name. "null" for a null or stale handle. */
+AG_API const char *ag_gate_name(ag_value x);
+/* The number of operands: 0 for leaves; 2n for dot. */
+AG_API size_t ag_operand_count(ag_value x);
+/* Operand i, from 0 (a dot's are x[0], w[0], x[1], w[1], ...). A null value if there is none. */
+AG_API ag_value ag_operand(ag_value x, size_t i);
+/* The local gradient dx / d operand i. NaN if there is no such operand. */
+AG_API ag_real ag_local_gradient(ag_value x, size_t i);
+
+/* One line of the gate table, in words. */
+typedef struct ag_gate_info {
+    const char *name;
+    size_t arity;         /* 0: any number */
+    const char *value;    /* "log(x)" */
+    const char *local[3]; /* "1 / x", ...; one for each operand, one for all where arity is 0; NULL
+                             beyond */
+    const char *domain;   /* "x > 0" */
+    const char *edges; /* conventions at kinks and rims: "at (0): (INF); "; "" if there is none */
+} ag_gate_info;
+
+/* The table in its own order, comparisons excepted. Static; *count, if not NULL, gets the number of
+ * lines. */
+AG_API const ag_gate_info *ag_gate_table(size_t *count);
+
+/* ---- Gradient check -------------------------------------------------------------------------- */
+
+/* Builds a value from n inputs, the same way for the same inputs (other branches for other inputs
+ * are fine). */
+typedef ag_value (*ag_function)(ag_graph *graph, size_t n, const ag_value *inputs, void *context);
+
+typedef enum ag_verdict {
+    AG_AGREES,    /* within tolerance */
+    AG_DISAGREES, /* the analytic gradient is wrong, or the function is too rough for differences
+                     here */
+    AG_KINK, /* the one-sided differences disagree with each other: no derivative here, so nothing
+                is said */
+} ag_verdict;
+
+typedef struct ag_gradcheck_row {
+    ag_real at;             /* the input */
+    ag_real analytic;       /* by ag_backward */
+    ag_real numeric;        /* by central differences */
+    ag_real step;           /* the step that gave it */
+    ag_real absolute_error; /* |analytic - numeric| */
+    ag_real relative_error; /* absolute_error / max(|analytic|, |numeric|); 0 if both are 0 */
+    bool kink;              /* a kink is suspected within the step */
+    ag_verdict verdict;
+} ag_gradcheck_row;
+
+typedef struct ag_gradcheck_options {
+    int points;   /* 2: (f(x+h) - f(x-h)) / 2h; 4: the fourth-order formula. 0: 4 */
+    ag_real step; /* h; 0: chosen for each input from its size and the number type's precision */
+    ag_real tolerance; /* agrees if |analytic - numeric| <= tolerance * max(1, |analytic|,
+                          |numeric|); 0: 1e-6 (float: 2e-2) */
+} ag_gradcheck_options;
+
+/* Compares the gradient of f at the point `at` (n numbers) with finite differences, on graphs of
+ * its own; fills n rows. AG_OK says that the check was carried out; *passed, if not NULL, whether
+ * no row disagrees. options and error may be NULL. */
+AG_API ag_status ag_gradcheck(ag_function f, void *context, size_t n, const ag_real *at,
+                              const ag_gradcheck_options *options, ag_gradcheck_row *rows,
+                              bool *passed, ag_error_details *error);
+
+/* The same for a recorded root and n leaves of its graph, by setting the leaves and running
+ * forward; the leaves' values and gradients and the root's value are afterwards as they were. A
+ * recorded comparison that comes out differently is a kink. */
+AG_API ag_status ag_gradcheck_root(ag_value root, size_t n, const ag_value *leaves,
+                                   const ag_gradcheck_options *options, ag_gradcheck_row *rows,
+                                   bool *passed);
+
+/* Writes rows as a table: input, analytic, numeric, errors, verdict. names (n of them) may be NULL.
+ */
+AG_API ag_status ag_gradcheck_print(FILE *file, size_t n, const char *const *names,
+                                    const ag_gradcheck_row *rows);
+
+/* ---- Explanations and drawings --------------------------------------------------------------- */
+
+/* Writes two tables: forward (step, gate, operands, value) and backward, one line per edge:
+ * upstream * local = contribution, with the running sum where a value is used more than once. Works
+ * on the side: no gradient of the graph changes. */
+AG_API ag_status ag_explain(ag_value root, FILE *file);
+
+typedef struct ag_dot_options {
+    size_t max_nodes;        /* AG_TOO_LARGE above; 0: 500 */
+    bool no_gradients;       /* draw values only */
+    bool no_local_gradients; /* leave the edges bare */
+    const char *title;       /* NULL: none */
+} ag_dot_options;
+
+/* Writes what root depends on for Graphviz: value and gradient (of root) in each node, local
+ * gradients on the edges; variables, constants, gates and root told apart. options may be NULL.
+ * Works on the side, as ag_explain does. */
+AG_API ag_status ag_write_dot(ag_value root, FILE *file, const ag_dot_options *options);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Reads comma-separated values (RFC 4180) into a dataset. The whole file is read first and cut into
+ * cells in place, so work and memory are linear in its size, however long its lines are. Not a
+ * general reader: there are no missing values, dates or mixed columns, and it guesses nothing but
+ * the header.
+ */
+#define _POSIX_C_SOURCE 200809L
+#include "net.h"
+
+#include <errno.h>
+#include <float.h>
+#include <locale.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#ifdef __APPLE__
+#include <xlocale.h>
+#endif
+
+/* ---- Numbers --------------------------------------------------------------------------------- */
+
+typedef enum verdict {
+    IS_NUMBER,
+    IS_NO_NUMBER,
+    IS_TOO_LARGE,
+    IS_OUT_OF_MEMORY
+} verdict;
+
+/* strtod with a point for its point, whatever the locale. */
+static verdict read_with_library(const char *text, ag_real *value)
+{
+#if NNI_POSIX
+    const locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    if (c == (locale_t)0)
+        return IS_OUT_OF_MEMORY;
+    const locale_t before = uselocale(c);
+#endif
+#ifdef AG_REAL_FLOAT
+    *value = strtof(text, NULL);
+#else
+    *value = strtod(text, NULL);
+#endif
+#if NNI_POSIX
+    uselocale(before);
+    freelocale(c);
+#endif
+    return isfinite(*value) ? IS_NUMBER : IS_TOO_LARGE;
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static const char *skip_blanks(const char *text)
+{
+    while (*text == ' ' || *text == '\t')
+        text++;
+    return text;
+}
+
+/* Digits, which may have a point among them, and a power of ten; no hexadecimal, no "inf", no
+ * "nan". Blanks around the number are skipped. Correctly rounded. */
+static verdict read_number(const char *text, ag_real *value)
+{
+    enum {
+        MAX_EXPONENT = 100000 /* beyond, every number that is not 0 is too large or rounds to 0 */
+    };
+    const char *begin = skip_blanks(text), *p = begin;
+    const bool negative = *p == '-';
+    if (*p == '-' || *p == '+')
+        p++;
+    /* the digits are mantissa * 10^exponent as long as they are few */
+    uint64_t mantissa = 0;
+    long exponent = 0;
+    size_t digits = 0;
+    bool few = true, point = false;
+    for (; is_digit(*p) || (*p == '.' && !point); p++) {
+        if (*p == '.') {
+            point = true;
+            continue;
+        }
+        digits++;
+        few = few && mantissa < UINT64_C(100000000000000000);
+        if (few) {
+            mantissa = mantissa * 10 + (uint64_t)(*p - '0');
+            exponent -= point;
+        }
+    }
+    if (digits == 0)
+        return IS_NO_NUMBER;
+    if (*p == 'e' || *p == 'E') {
+        p++;
+        const bool down = *p == '-';
+        if (*p == '-' || *p == '+')
+            p++;
+        if (!is_digit(*p))
+            return IS_NO_NUMBER;
+        long power = 0;
+        for (; is_digit(*p); p++)
+            if (power < MAX_EXPONENT)
+                power = power * 10 + (*p - '0');
+        exponent += down ? -power : power;
+    }
+    if (*skip_blanks(p) != '\0')
+        return IS_NO_NUMBER;
+    /* Mantissa and power of ten are exact, so their product or quotient is rounded once (W. D.
+     * Clinger: How to read floating point numbers accurately, 1990). */
+#ifdef AG_REAL_FLOAT
+    static const ag_real powers[] = {1e0F, 1e1F, 1e2F, 1e3F, 1e4F, 1e5F, 1e6F, 1e7F, 1e8F, 1e9F,
+                                     1e10F};
+    const uint64_t exact = UINT64_C(1) << FLT_MANT_DIG;
+#else
+    static const ag_real powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                     1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15,
+                                     1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+    const uint64_t exact = UINT64_C(1) << DBL_MANT_DIG;
+#endif
+    const long most = (long)(sizeof(powers) / sizeof(powers[0])) - 1;
+    if (FLT_EVAL_METHOD != 0 || !few || mantissa > exact || exponent < -most || exponent > most)
+        return read_with_library(begin, value);
+    const ag_real whole = (ag_real)mantissa;
+    const ag_real size = exponent < 0 ? whole / powers[-exponent] : whole * powers[exponent];
+    *value = negative ? -size : size;
+    return IS_NUMBER;
+}
+
+/* ---- Cells ----------------------------------------------------------------------------------- */
+
+typedef struct cell {
+    char *text;
+    size_t line; /* where it begins */
+} cell;
+
+typedef struct cells {
+    cell *items;
+    size_t count, capacity;
+} cells;
+
+typedef struct reader {
+    const char *path;
+    nn_error *error;
+    char separator;
+    char *text, *at, *end; /* *end is 0 */
+    size_t line;           /* of at */
+} reader;
+
+/* Writes a cell for a message: its beginning, and nothing that would spoil a terminal. */
+static const char *show(const char *text, char shown[40])
+{
+    size_t n = 0;
+    for (; n < 30 && text[n] != '\0'; n++)
+        shown[n] = text[n] >= ' ' && text[n] <= '~' ? text[n] : '?';
+    strcpy(shown + n, text[n] == '\0' ? "" : "...");
+    return shown;
+}
+
+#define fail(r, line, column, status, ...)                                                         \
+    nni_fail_at((r)->error, (r)->path, line, column, status, __VA_ARGS__)
+
+static ag_status fail_memory(const reader *r)
+{
+    return fail(r, 0, 0, AG_OUT_OF_MEMORY, "%s", ag_strerror(AG_OUT_OF_MEMORY));
+}
+
+static ag_status refuse_nul(const reader *r, size_t line, size_t column)
+{
+    return fail(r, line, column, AG_PARSE, "a NUL byte: this is no text, or one in UTF-16");
+}
+
+/* Cuts a cell that is not quoted; p is left at what ends it. */
+static ag_status cut_plain(reader *r, char **p, size_t column)
+{
+    for (;; ++*p) {
+        const char c = **p;
+        if (c == r->separator || c == '\n')
+            return AG_OK;
+        if (c == '\0')
+            return *p == r->end ? AG_OK : refuse_nul(r, r->line, column);
+        if (c == '\r') {
+            if ((*p)[1] == '\n' || *p + 1 == r->end)
+                return AG_OK;
+            return fail(r, r->line, column, AG_PARSE, "a carriage return without a line feed");
+        }
+        if (c == '"')
+            return fail(r, r->line, column, AG_PARSE,
+                        "a quote in a cell that does not begin with one");
+    }
+}
+
+/* Cuts a quoted cell and takes the doubled quotes out, in place. */
+static ag_status cut_quoted(reader *r, char **p, size_t column)
+{
+    const size_t line = r->line;
+    char *to = *p;
+    for (++*p;; ++*p) {
+        const char c = **p;
+        if (c == '\0')
+            return *p == r->end ? fail(r, line, column, AG_PARSE, "the quote is not closed")
+                                : refuse_nul(r, r->line, column);
+        if (c == '"') {
+            ++*p;
+            if (**p != '"')
+                break;
+        }
+        r->line += c == '\n';
+        *to++ = c;
+    }
+    const char after = **p;
+    const bool ends = after == r->separator || after == '\n' || *p == r->end ||
+                      (after == '\r' && ((*p)[1] == '\n' || *p + 1 == r->end));
+    if (!ends)
+        return fail(r, r->line, column, AG_PARSE, "something follows the closing quote");
+    if (to < *p)
+        *to = '\0';
+    return AG_OK;
+}
+
+/* Cuts the next line into cells; none at the end, which blank lines may precede. */
+static ag_status read_line(reader *r, cells *line)
+{
+    line->count = 0;
+    const char *rest = r->at;
+    while (*rest == '\n' || *rest == '\r')
+        rest++;
+    if (rest == r->end) {
+        r->at = r->end;
+        return AG_OK;
+    }
+    for (bool more = true; more;) {
+        if (!nni_grow((void **)&line->items, &line->capacity, line->count + 1, sizeof(cell)))
+            return fail_memory(r);
+        line->items[line->count++] = (cell){r->at, r->line};
+        char *p = r->at;
+        const ag_status status =
+            *p == '"' ? cut_quoted(r, &p, line->count) : cut_plain(r, &p, line->count);
+        if (status != AG_OK)
+            return status;
+        more = *p == r->separator;
+        r->line += p < r->end && !more;
+        r->at = p == r->end ? p : p + (*p == '\r' && p + 1 < r->end ? 2 : 1);
+        *p = '\0';
+    }
+    return AG_OK;
+}
+
+static ag_status read_file(reader *r)
+{
+    FILE *file = fopen(r->path, "rb");
+    if (file == NULL)
+        return fail(r, 0, 0, AG_IO, "can't be opened: %s", strerror(errno));
+    ag_status status = AG_OK;
+    size_t size = 0, capacity = 0, got = 0;
+    do {
+        /* one byte more than is read, for the 0 at the end */
+        if (!nni_grow((void **)&r->text, &capacity, size + BUFSIZ + 1, 1)) {
+            status = fail_memory(r);
+            break;
+        }
+        got = fread(r->text + size, 1, capacity - size - 1, file);
+        size += got;
+    } while (got > 0);
+    if (status == AG_OK && ferror(file))
+        status = fail(r, 0, 0, AG_IO, "can't be read: %s", strerror(errno));
+    (void)fclose(file);
+    if (status != AG_OK)
+        return status;
+    r->end = r->text + size;
+    *r->end = '\0';
+    const bool marked = size >= 3 && memcmp(r->text, "\xEF\xBB\xBF", 3) == 0;
+    r->at = r->text + (marked ? 3 : 0);
+    r->line = 1;
+    return AG_OK;
+}
+
+/* ---- Rows ------------------------------------------------------------------------------------ */
+
+/* A dataset as it grows. */
+typedef struct table {
+    nn_dataset *data;
+    size_t columns, label; /* label is the label's column */
+    bool regression;
+    size_t inputs_capacity, numbers_capacity, classes_capacity;
+    char **classes; /* each row's class by name, in the file's text */
+} table;
+
+static ag_status read_cell(const reader *r, const cell *c, size_t column, ag_real *value)
+{
+    char shown[40];
+    switch (read_number(c->text, value)) {
+    case IS_NUMBER: return AG_OK;
+    case IS_TOO_LARGE:
+        return fail(r, c->line, column + 1, AG_PARSE, "%s is too large a number",
+                    show(c->text, shown));
+    case IS_OUT_OF_MEMORY: return fail_memory(r);
+    case IS_NO_NUMBER: break;
+    }
+    if (*skip_blanks(c->text) == '\0')
+        return fail(r, c->line, column + 1, AG_PARSE, "the cell is empty, not a number");
+    return fail(r, c->line, column + 1, AG_PARSE, "\"%s\" is not a number", show(c->text, shown));
+}
+
+static ag_status add_row(const reader *r, table *t, const cells *line)
+{
+    nn_dataset *data = t->data;
+    const size_t row = data->rows;
+    if (line->count != t->columns) {
+        const size_t column = line->count < t->columns ? line->count : t->columns;
+        return fail(r, line->items[line->count - 1].line, column + 1, AG_PARSE,
+                    "%zu cells, where the first line has %zu", line->count, t->columns);
+    }
+    if (!nni_grow((void **)&data->inputs, &t->inputs_capacity,
+                  nni_times(row + 1, data->features), sizeof(ag_real)) ||
+        (t->regression ? !nni_grow((void **)&data->numbers, &t->numbers_capacity, row + 1,
+                                   sizeof(ag_real))
+                       : !nni_grow((void **)&t->classes, &t->classes_capacity, row + 1,
+                                   sizeof(char *))))
+        return fail_memory(r);
+    ag_real *input = data->inputs + row * data->features;
+    for (size_t column = 0; column < t->columns; column++) {
+        const cell *c = &line->items[column];
+        ag_status status = AG_OK;
+        if (column != t->label)
+            status = read_cell(r, c, column, input++);
+        else if (t->regression)
+            status = read_cell(r, c, column, &data->numbers[row]);
+        else if (*c->text == '\0')
+            status = fail(r, c->line, column + 1, AG_PARSE, "the class is empty");
+        else
+            t->classes[row] = c->text;
+        if (status != AG_OK)
+            return status;
+    }
+    data->rows++;
+    return AG_OK;
+}
+
+static ag_status choose_columns(const reader *r, const nn_csv_options *options, size_t columns,
+                                table *t)
+{
+    if (columns < 2)
+        return fail(r, 1, 1, AG_PARSE, "one cell, where a row has a feature and a label");
+    const int label = options->label_column;
+    const size_t from_end = label < 0 ? 0 - (size_t)label : 0;
+    if (label < 0 ? from_end > columns : (size_t)label >= columns)
+        return fail(r, 0, 0, AG_INVALID_ARGUMENT, "label column %d of a file of %zu columns", label,
+                    columns);
+    t->columns = columns;
+    t->label = label < 0 ? columns - from_end : (size_t)label;
+    t->regression = options->regression;
+    t->data->features = columns - 1;
+    t->data->targets = options->regression ? 1 : 0;
+    return AG_OK;
+}
+
+static bool is_number(const cell *c)
+{
+    ag_real ignored;
+    const verdict v = read_number(c->text, &ignored);
+    return v == IS_NUMBER || v == IS_TOO_LARGE;
+}
+
+/* Line 1 is names if none of its cells is a number, and a feature of line 2 is one (or there is no
+ * line 2, so that a lone line of names is reported as what it is). */
+static bool guess_header(const table *t, const cells *first, const cells *second)
+{
+    for (size_t i = 0; i < first->count; i++)
+        if (is_number(&first->items[i]))
+            return false;
+    for (size_t i = 0; i < second->count; i++)
+        if (i != t->label && is_number(&second->items[i]))
+            return true;
+    return second->count == 0;
+}
+
+static ag_status name_features(const reader *r, table *t, const cells *header)
+{
+    char **names = nni_allocate(header->count, sizeof(char *));
+    if (names == NULL)
+        return fail_memory(r);
+    size_t count = 0;
+    for (size_t i = 0; i < header->count; i++)
+        if (i != t->label)
+            names[count++] = header->items[i].text;
+    t->data->feature_names = nni_copy_names(count, names, "");
+    nni_release(names);
+    return t->data->feature_names == NULL ? fail_memory(r) : AG_OK;
+}
+
+/* first and line are scratch. */
+static ag_status read_rows(reader *r, const nn_csv_options *options, table *t, cells *first,
+                           cells *line)
+{
+    ag_status status = read_line(r, first);
+    if (status != AG_OK)
+        return status;
+    if (first->count == 0)
+        return fail(r, 0, 0, AG_PARSE, "the file is empty");
+    if ((status = choose_columns(r, options, first->count, t)) != AG_OK ||
+        (status = read_line(r, line)) != AG_OK)
+        return status;
+    const bool header = options->header == NN_HEADER_YES ||
+                        (options->header == NN_HEADER_GUESS && guess_header(t, first, line));
+    status = header ? name_features(r, t, first) : add_row(r, t, first);
+    while (status == AG_OK && line->count > 0) {
+        status = add_row(r, t, line);
+        if (status == AG_OK)
+            status = read_line(r, line);
+    }
+    if (status == AG_OK && t->data->rows == 0)
+        return fail(r, 0, 0, AG_PARSE, "a header, but no rows");
+    if (status == AG_OK && t->data->feature_names == NULL) {
+        t->data->feature_names = nni_copy_names(t->data->features, NULL, "x");
+        if (t->data->feature_names == NULL)
+            return fail_memory(r);
+    }
+    return status;
+}
+
+/* ---- Classes --------------------------------------------------------------------------------- */
+
+typedef struct named {
+    const char *name;
+    ag_real number; /* what the name says, if all of them are numbers; else 0 */
+    size_t row;     /* the first with this name */
+} named;
+
+static int compare_rows(size_t a, size_t b)
+{
+    return (a > b) - (a < b);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const named *x = a, *y = b;
+    const int order = strcmp(x->name, y->name);
+    return order != 0 ? order : compare_rows(x->row, y->row);
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const named *x = a, *y = b;
+    if (x->number < y->number || x->number > y->number)
+        return x->number < y->number ? -1 : 1;
+    return compare_rows(x->row, y->row);
+}
+
+/* Numbers the classes: sorted by name, equal names are neighbours; of each, the first row says where
+ * the class belongs. rows and classes have an element for each row. */
+static ag_status number_classes(const reader *r, table *t, named *rows, named *classes)
+{
+    nn_dataset *data = t->data;
+    bool numeric = true;
+    for (size_t row = 0; row < data->rows; row++) {
+        rows[row] = (named){t->classes[row], 0, row};
+        numeric = numeric && read_number(rows[row].name, &rows[row].number) == IS_NUMBER;
+    }
+    for (size_t row = 0; !numeric && row < data->rows; row++)
+        rows[row].number = 0;
+    qsort(rows, data->rows, sizeof(named), by_name);
+    size_t count = 0;
+    for (size_t i = 0; i < data->rows; i++)
+        if (i == 0 || strcmp(rows[i].name, rows[i - 1].name) != 0)
+            classes[count++] = rows[i];
+    qsort(classes, count, sizeof(named), by_place);
+    for (size_t i = 0; i < count; i++)
+        data->labels[classes[i].row] = i;
+    for (size_t i = 0, first = 0; i < data->rows; i++) {
+        if (strcmp(rows[i].name, rows[first].name) != 0)
+            first = i;
+        data->labels[rows[i].row] = data->labels[rows[first].row];
+    }
+    data->classes = count;
+    for (size_t i = 0; i < count; i++)
+        t->classes[i] = t->classes[classes[i].row];
+    data->class_names = nni_copy_names(count, t->classes, "");
+    return data->class_names == NULL ? fail_memory(r) : AG_OK;
+}
+
+static ag_status find_classes(const reader *r, table *t)
+{
+    ag_status status = AG_OUT_OF_MEMORY;
+    named *rows = nni_allocate(t->data->rows, sizeof(named));
+    named *classes = nni_allocate(t->data->rows, sizeof(named));
+    t->data->labels = nni_allocate(t->data->rows, sizeof(size_t));
+    if (rows != NULL && classes != NULL && t->data->labels != NULL)
+        status = number_classes(r, t, rows, classes);
+    else
+        fail_memory(r);
+    nni_release(rows);
+    nni_release(classes);
+    return status;
+}
+
+nn_dataset *nn_read_csv(const char *path, const nn_csv_options *options, nn_error *error)
+{
+    static const nn_csv_options defaults = {.label_column = -1};
+    if (options == NULL)
+        options = &defaults;
+    const char separator = options->separator == '\0' ? ',' : options->separator;
+    if (path == NULL || separator == '"' || separator == '\n' || separator == '\r') {
+        nni_fail(error, AG_INVALID_ARGUMENT, "nn_read_csv: %s",
+                 path == NULL ? "the path is NULL" : "a quote or a line break can't separate");
+        return NULL;
+    }
+    reader r = {.path = path, .error = error, .separator = separator};
+    cells first = {0}, line = {0};
+    table t = {.data = nni_allocate(1, sizeof(nn_dataset))};
+    ag_status status = t.data == NULL ? fail_memory(&r) : read_file(&r);
+    if (status == AG_OK)
+        status = read_rows(&r, options, &t, &first, &line);
+    if (status == AG_OK && !t.regression)
+        status = find_classes(&r, &t);
+    nni_release(r.text);
+    nni_release(first.items);
+    nni_release(line.items);
+    nni_release(t.classes);
+    if (status == AG_OK)
+        return t.data;
+    nn_dataset_free(t.data);
+    return NULL;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Activations, neurons, layers, softmax: functions from values to values, made of gates. No
+ * derivative is written here or anywhere else in nn; the gates know theirs.
+ */
+#include "net.h"
+
+ag_status nni_status(ag_value x)
+{
+    return x.graph == NULL ? AG_NULL_VALUE : ag_error(x.graph);
+}
+
+/* A graph takes errors from its own gates only: one that can't be applied carries the message. */
+ag_value nni_refuse(const char *message, ag_value x)
+{
+    return ag_apply(&(ag_closure){.name = message, .arity = 1}, &x);
+}
+
+/* ---- Activations ----------------------------------------------------------------------------- */
+
+static ag_value activate_identity(ag_value x)
+{
+    return x;
+}
+
+static ag_value activate_tanh(ag_value x)
+{
+    return ag_tanh(x);
+}
+
+static ag_value activate_sigmoid(ag_value x)
+{
+    return ag_sigmoid(x);
+}
+
+static ag_value activate_relu(ag_value x)
+{
+    return ag_relu(x);
+}
+
+static ag_value activate_leaky_relu(ag_value x)
+{
+    return ag_max(ag_scale(x, (ag_real)0.01), x);
+}
+
+static ag_value activate_elu(ag_value x)
+{
+    return ag_select(ag_step(x), x, ag_expm1(x));
+}
+
+static ag_value activate_softplus(ag_value x)
+{
+    return ag_softplus(x);
+}
+
+static const struct {
+    const char *name;
+    ag_value (*apply)(ag_value x);
+} activations[] = {
+#define NN_X(NAME, name, formula) {#name, activate_##name},
+    NN_ACTIVATION_LIST(NN_X)
+#undef NN_X
+};
+
+static bool is_activation(nn_activation activation)
+{
+    return (size_t)activation < sizeof(activations) / sizeof(activations[0]);
+}
+
+const char *nn_activation_name(nn_activation activation)
+{
+    return is_activation(activation) ? activations[activation].name : "unknown";
+}
+
+ag_value nn_activate(nn_activation activation, ag_value x)
+{
+    if (!is_activation(activation))
+        return nni_refuse("nn_activate: no such activation", x);
+    return activations[activation].apply(x);
+}
+
+/* ---- Neurons and layers ---------------------------------------------------------------------- */
+
+ag_value nn_neuron(size_t n, const ag_value *weights, const ag_value *inputs, ag_value bias,
+                   nn_activation activation)
+{
+    return nn_activate(activation, ag_add(ag_dot(n, weights, inputs), bias));
+}
+
+ag_status nn_layer(size_t in, size_t out, const ag_value *weights, const ag_value *biases,
+                   const ag_value *inputs, nn_activation activation, ag_value *outputs)
+{
+    if (in == 0 || out == 0 || weights == NULL || biases == NULL || inputs == NULL ||
+        outputs == NULL)
+        return AG_INVALID_ARGUMENT;
+    for (size_t i = 0; i < out; i++)
+        outputs[i] = nn_neuron(in, weights + i * in, inputs, biases[i], activation);
+    return nni_status(outputs[out - 1]);
+}
+
+ag_status nn_softmax(size_t n, const ag_value *logits, ag_value *probabilities)
+{
+    if (n == 0 || logits == NULL || probabilities == NULL)
+        return AG_INVALID_ARGUMENT;
+    /* Softmax does not depend on a shift common to all logits, so neither do its derivatives. */
+    const ag_value largest = ag_detach(ag_max_of(n, logits));
+    for (size_t i = 0; i < n; i++)
+        probabilities[i] = ag_exp(ag_sub(logits[i], largest));
+    const ag_value total = ag_sum(n, probabilities);
+    for (size_t i = 0; i < n; i++)
+        probabilities[i] = ag_div(probabilities[i], total);
+    return nni_status(probabilities[n - 1]);
+}

@@ -1,0 +1,327 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * wengert/nn.h: neurons, layers, losses, data, optimisers and training, made of the values of
+ * wengert/autograd.h and of nothing else.
+ *
+ *     nn_dataset *data = nn_read_csv("iris.csv", &(nn_csv_options){.label_column = -1}, &error);
+ *     nn_dataset *train, *test;
+ *     nn_split(data, 0.8, 42, &train, &test);
+ *     size_t sizes[] = {4, 16, 3};
+ *     nn_model *model = nn_mlp(3, sizes, NN_TANH, 42);
+ *     nn_fit(model, train,
+ *            &(nn_fit_options){.loss = NN_SOFTMAX_CROSS_ENTROPY,
+ *                              .optimizer = nn_adam(0.01),
+ *                              .epochs = 200,
+ *                              .batch = 16,
+ *                              .progress = stderr},
+ *            &error);
+ *     printf("test accuracy %.1f%%\n", 100 * nn_accuracy(model, test));
+ *
+ * Matrices are flat arrays, row-major, their shape given as rows x columns. Every random choice has
+ * an explicit seed: the same seed gives the same bits on the same machine and libm. Models and
+ * datasets are freed by nn_model_free and nn_dataset_free; both take NULL. Functions that return
+ * ag_status or a pointer fail with a negative status or NULL and fill the nn_error they are given
+ * (which may be NULL). Different threads may use different models at the same time.
+ */
+#ifndef WENGERT_NN_H
+#define WENGERT_NN_H
+
+#include <wengert/autograd.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct nn_error {
+    ag_status status;
+    char message[240]; /* whole: with the file, line and column where there is one */
+    char file[240];    /* "" where no file is concerned */
+    size_t line;       /* from 1; 0 where no line is concerned */
+    size_t column;     /* the cell in the line, from 1; 0 where no cell is concerned */
+} nn_error;
+
+/* ---- Random numbers -------------------------------------------------------------------------- */
+
+/* SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014): 64
+ * bits of state, period 2^64. The state is yours; there is no hidden generator. */
+typedef struct nn_random {
+    uint64_t state;
+} nn_random;
+
+AG_API nn_random nn_random_seed(uint64_t seed);
+AG_API uint64_t nn_random_next(nn_random *random);
+/* uniform in [0, 1), a multiple of 2^-53 */
+AG_API double nn_random_uniform(nn_random *random);
+/* normal, mean 0, variance 1 (Box and Muller, 1958) */
+AG_API double nn_random_normal(nn_random *random);
+/* uniform in 0 .. n-1, without bias; 0 for n = 0 */
+AG_API size_t nn_random_below(nn_random *random, size_t n);
+/* order becomes a random permutation of what it holds (Fisher and Yates) */
+AG_API void nn_random_shuffle(nn_random *random, size_t n, size_t *order);
+
+/* n weights uniform in +-sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio, 2010): for tanh, sigmoid
+ */
+AG_API void nn_init_glorot(nn_random *random, size_t fan_in, size_t fan_out, size_t n,
+                           ag_real *weights);
+/* n weights uniform in +-sqrt(6 / fan_in) (He, Zhang, Ren, Sun, 2015): for relu and its kin */
+AG_API void nn_init_he(nn_random *random, size_t fan_in, size_t n, ag_real *weights);
+
+/* ---- Neurons and layers: functions from values to values ------------------------------------- */
+
+/* X(NAME, name, formula) */
+#define NN_ACTIVATION_LIST(X)                                                                      \
+    X(IDENTITY, identity, "x")                                                                     \
+    X(TANH, tanh, "tanh(x)")                                                                       \
+    X(SIGMOID, sigmoid, "1 / (1 + exp(-x))")                                                       \
+    X(RELU, relu, "x > 0 ? x : 0")                                                                 \
+    X(LEAKY_RELU, leaky_relu, "x > 0 ? x : 0.01 x")                                                \
+    X(ELU, elu, "x > 0 ? x : exp(x) - 1")                                                          \
+    X(SOFTPLUS, softplus, "log(1 + exp(x))")
+
+typedef enum nn_activation {
+#define NN_X(NAME, name, formula) NN_##NAME,
+    NN_ACTIVATION_LIST(NN_X)
+#undef NN_X
+} nn_activation;
+
+/* "tanh"; "unknown" for a number that is no activation. Never NULL. */
+AG_API const char *nn_activation_name(nn_activation activation);
+
+/* A null value, and AG_INVALID_ARGUMENT in x's graph, for a number that is no activation. */
+AG_API ag_value nn_activate(nn_activation activation, ag_value x);
+
+/* activation(weights . inputs + bias); n weights, n inputs */
+AG_API ag_value nn_neuron(size_t n, const ag_value *weights, const ag_value *inputs, ag_value bias,
+                          nn_activation activation);
+
+/* A row of neurons over the same inputs: outputs = activation(weights * inputs + biases);
+ * weights out x in, biases out, inputs in, outputs out. Returns the graph's status. */
+AG_API ag_status nn_layer(size_t in, size_t out, const ag_value *weights, const ag_value *biases,
+                          const ag_value *inputs, nn_activation activation, ag_value *outputs);
+
+/* probabilities[i] = exp(logits[i]) / sum_j exp(logits[j]), without overflow; n of each */
+AG_API ag_status nn_softmax(size_t n, const ag_value *logits, ag_value *probabilities);
+
+/* ---- Losses ---------------------------------------------------------------------------------- */
+
+/* A loss is a function from the net's n outputs and n targets to one value. Your own goes wherever
+ * one of these does; context is what nn_fit_options.loss_context says, and unused by the built-in
+ * ones. For data with classes, the targets are one-hot: 1 for the class, 0 for the others (for a
+ * net with one output and two classes: the class, 0 or 1). */
+typedef ag_value (*nn_loss)(size_t n, const ag_value *outputs, const ag_value *targets,
+                            void *context);
+
+/* 1/2 sum_i (output_i - target_i)^2 */
+AG_API ag_value nn_half_squared_error(size_t n, const ag_value *outputs, const ag_value *targets,
+                                      void *context);
+/* 1/n sum_i (output_i - target_i)^2 */
+AG_API ag_value nn_mean_squared_error(size_t n, const ag_value *outputs, const ag_value *targets,
+                                      void *context);
+/* sum_i |output_i - target_i| */
+AG_API ag_value nn_absolute_error(size_t n, const ag_value *outputs, const ag_value *targets,
+                                  void *context);
+/* Outputs are probabilities p: -sum_i t_i log p_i + (1 - t_i) log(1 - p_i), where 0 log 0 = 0 */
+AG_API ag_value nn_binary_cross_entropy(size_t n, const ag_value *outputs, const ag_value *targets,
+                                        void *context);
+/* The same from logits z, p = sigmoid(z): sum_i softplus(z_i) - t_i z_i; right at any size of z */
+AG_API ag_value nn_binary_cross_entropy_logits(size_t n, const ag_value *outputs,
+                                               const ag_value *targets, void *context);
+/* Outputs are logits z: sum_i t_i (logsumexp(z) - z_i); right at any size of z */
+AG_API ag_value nn_softmax_cross_entropy(size_t n, const ag_value *outputs, const ag_value *targets,
+                                         void *context);
+/* Outputs are the probabilities of a softmax layer: -sum_i t_i log p_i, where 0 log 0 = 0 */
+AG_API ag_value nn_negative_log_likelihood(size_t n, const ag_value *outputs,
+                                           const ag_value *targets, void *context);
+/* Outputs are scores s: sum_i max(0, 1 - t_i s_i), t_i = 1 where the target is above 0, else -1 */
+AG_API ag_value nn_hinge(size_t n, const ag_value *outputs, const ag_value *targets, void *context);
+
+/* Softmax cross-entropy with the class itself for a target: logsumexp(z) - z_class, computed as
+ * log(sum_i exp(z_i - z_class)), which keeps small losses exact. */
+AG_API ag_value nn_softmax_cross_entropy_class(size_t n, const ag_value *logits, size_t klass);
+
+#define NN_HALF_SQUARED_ERROR nn_half_squared_error
+#define NN_MEAN_SQUARED_ERROR nn_mean_squared_error
+#define NN_ABSOLUTE_ERROR nn_absolute_error
+#define NN_BINARY_CROSS_ENTROPY nn_binary_cross_entropy
+#define NN_BINARY_CROSS_ENTROPY_LOGITS nn_binary_cross_entropy_logits
+#define NN_SOFTMAX_CROSS_ENTROPY nn_softmax_cross_entropy
+#define NN_NEGATIVE_LOG_LIKELIHOOD nn_negative_log_likelihood
+#define NN_HINGE nn_hinge
+
+/* ---- Optimisers ------------------------------------------------------------------------------ */
+
+/* A rule that moves parameters against a gradient, and its numbers. Passed by value; the rule's
+ * memory (velocity, moments) belongs to whoever calls step. */
+typedef struct nn_optimizer nn_optimizer;
+struct nn_optimizer {
+    const char *name;
+    /* one update of n parameters; gradient is the batch's mean; state holds n * state_count
+     * numbers, zeros before the first step; t counts steps from 1 */
+    void (*step)(const nn_optimizer *self, size_t n, ag_real *parameters, const ag_real *gradient,
+                 ag_real *state, uint64_t t);
+    size_t state_count; /* numbers of state per parameter */
+    double rate;
+    double momentum;
+    double weight_decay; /* adds weight_decay * parameter to the gradient (L2) */
+    double beta1, beta2, epsilon;
+};
+
+/* v = momentum v + g; p -= rate v. Momentum and weight decay are 0 until you set the members. */
+AG_API nn_optimizer nn_sgd(double rate);
+/* Kingma and Ba, 2015: beta1 0.9, beta2 0.999, epsilon 1e-8 */
+AG_API nn_optimizer nn_adam(double rate);
+
+/* ---- Data ------------------------------------------------------------------------------------ */
+
+/* Rows of features, each with a class (classification) or target numbers (regression). Immutable.
+ */
+typedef struct nn_dataset nn_dataset;
+
+typedef enum nn_csv_header {
+    NN_HEADER_GUESS, /* a header if no cell of line 1 is a number and a feature of line 2 is one */
+    NN_HEADER_YES,
+    NN_HEADER_NO,
+} nn_csv_header;
+
+typedef struct nn_csv_options {
+    int label_column; /* from 0; negative: from the end, -1 the last */
+    bool regression;  /* the label column is a number to predict, not the name of a class */
+    nn_csv_header header;
+    char separator; /* 0: a comma */
+} nn_csv_options;
+
+/* Reads a file of comma-separated values as RFC 4180 says (quoted cells, doubled quotes, line
+ * breaks within quotes, LF or CRLF; a byte order mark is skipped). Every column but the label's
+ * must be a finite number, with a point whatever the locale. Classes are numbered in numerical
+ * order where all their names are numbers, else in the order of their first appearance. NULL
+ * options: the last column is the label (an options struct of zeros takes the first). NULL, with
+ * line and column in error: a cell that is no number, a line with another number of cells, a quote
+ * that does not close, a NUL byte; NULL: no such file, no rows, no memory. */
+AG_API nn_dataset *nn_read_csv(const char *path, const nn_csv_options *options, nn_error *error);
+
+/* From arrays, which are copied: inputs rows x features, labels in 0 .. classes-1. */
+AG_API nn_dataset *nn_dataset_classes(size_t rows, size_t features, const ag_real *inputs,
+                                      size_t classes, const size_t *labels, nn_error *error);
+/* From arrays, which are copied: inputs rows x features, targets rows x outputs. */
+AG_API nn_dataset *nn_dataset_numbers(size_t rows, size_t features, const ag_real *inputs,
+                                      size_t outputs, const ag_real *targets, nn_error *error);
+AG_API void nn_dataset_free(nn_dataset *data);
+
+AG_API size_t nn_rows(const nn_dataset *data);
+AG_API size_t nn_features(const nn_dataset *data);
+/* 0 for a regression */
+AG_API size_t nn_classes(const nn_dataset *data);
+/* classes, or the numbers to predict per row */
+AG_API size_t nn_targets(const nn_dataset *data);
+/* features numbers; NULL for a row that does not exist */
+AG_API const ag_real *nn_row_inputs(const nn_dataset *data, size_t row);
+/* the class of a row; 0 for a regression */
+AG_API size_t nn_row_class(const nn_dataset *data, size_t row);
+/* nn_targets numbers of a regression; NULL for classes */
+AG_API const ag_real *nn_row_targets(const nn_dataset *data, size_t row);
+/* as in the file, or "0", "1", ...; NULL for a class that does not exist */
+AG_API const char *nn_class_name(const nn_dataset *data, size_t klass);
+/* the header's, or "x0", "x1", ...; NULL for a feature that does not exist */
+AG_API const char *nn_feature_name(const nn_dataset *data, size_t feature);
+
+/* Cuts data in two, in a seeded random order, class by class (so both parts have the classes in
+ * data's proportions): the first gets `fraction` of each class, rounded, the second the rest. Both
+ * are new and yours. AG_INVALID_ARGUMENT: fraction is not in (0, 1), or a part would be empty; both
+ * parts are NULL then. */
+AG_API ag_status nn_split(const nn_dataset *data, double fraction, uint64_t seed,
+                          nn_dataset **first, nn_dataset **second);
+
+/* ---- Models ---------------------------------------------------------------------------------- */
+
+/* A net: its layers, its parameters in one flat array, and the standardisation of its inputs. */
+typedef struct nn_model nn_model;
+
+/* A multi-layer perceptron of n >= 2 sizes: inputs, hidden layers, outputs. Hidden layers have the
+ * activation, the last has none: outputs are logits (or plain numbers). Weights by nn_init_he for
+ * relu, leaky relu, elu and softplus, else by nn_init_glorot; biases 0. NULL: a size is 0, n < 2,
+ * an unknown activation, no memory. */
+AG_API nn_model *nn_mlp(size_t n, const size_t *sizes, nn_activation activation, uint64_t seed);
+AG_API void nn_model_free(nn_model *model);
+
+AG_API size_t nn_model_inputs(const nn_model *model);
+AG_API size_t nn_model_outputs(const nn_model *model);
+AG_API size_t nn_parameter_count(const nn_model *model);
+/* All parameters: for each layer in turn its weights (out x in), then its biases (out). Yours to
+ * read and write; the array lives as long as the model. */
+AG_API ag_real *nn_parameters(nn_model *model);
+
+/* Records the net: from nn_parameter_count parameters and nn_model_inputs inputs (already
+ * standardised), values of one graph, to nn_model_outputs outputs. Returns the graph's status. */
+AG_API ag_status nn_model_record(const nn_model *model, const ag_value *parameters,
+                                 const ag_value *inputs, ag_value *outputs);
+
+/* standardised[j] = (inputs[j] - mean[j]) / deviation[j], as learnt by nn_fit; a copy before that.
+ * Both have nn_model_inputs elements, and may be the same array. */
+AG_API void nn_standardise(const nn_model *model, const ag_real *inputs, ag_real *standardised);
+
+/* Outputs (logits) for rows of inputs, not yet standardised; inputs rows x nn_model_inputs, outputs
+ * rows x nn_model_outputs. */
+AG_API ag_status nn_predict(const nn_model *model, size_t rows, const ag_real *inputs,
+                            ag_real *outputs, nn_error *error);
+
+/* The class that n outputs say: the largest, the first at a tie; for one output, 1 if it is above
+ * 0. */
+AG_API size_t nn_predicted_class(size_t n, const ag_real *outputs);
+
+/* The part of data's rows that the model puts into their class; NaN if data has no classes or does
+ * not fit the model, or if there is no memory. */
+AG_API double nn_accuracy(const nn_model *model, const nn_dataset *data);
+
+/* counts[true class * classes + predicted class], classes x classes */
+AG_API ag_status nn_confusion(const nn_model *model, const nn_dataset *data, size_t *counts,
+                              nn_error *error);
+
+/* The mean of a loss over data's rows; NaN as for nn_accuracy. */
+AG_API double nn_mean_loss(const nn_model *model, const nn_dataset *data, nn_loss loss,
+                           void *loss_context);
+
+/* ---- Training -------------------------------------------------------------------------------- */
+
+typedef struct nn_epoch {
+    size_t epoch;    /* from 1 */
+    size_t epochs;   /* asked for */
+    double loss;     /* mean over the epoch, each sample before the step it took part in */
+    double accuracy; /* likewise; NaN for a regression */
+    double samples_per_second;
+    double seconds_left; /* an estimate */
+} nn_epoch;
+
+typedef struct nn_fit_options {
+    nn_loss loss; /* NULL: softmax cross-entropy for classes (with one output: binary cross-entropy
+                     from the logit), mean squared error for numbers */
+    void *loss_context;
+    nn_optimizer optimizer; /* step NULL: nn_adam(0.01) */
+    size_t epochs;          /* 0: 100 */
+    size_t batch;           /* samples per step; 0: 32; a last smaller batch is a step, too */
+    uint64_t seed;          /* of the order, drawn anew for each epoch */
+    bool keep_scale;        /* do not standardise the inputs */
+    FILE *progress; /* NULL: silence. A terminal gets one line, rewritten; another file a line for
+                       each tenth of the epochs */
+    bool (*on_epoch)(const nn_epoch *epoch,
+                     void *user); /* false stops the training, successfully */
+    void *on_epoch_user;
+} nn_fit_options;
+
+/* Trains on data. The first call learns the standardisation of the inputs (mean 0, deviation 1 on
+ * data; a column that does not vary is divided by 1), later calls keep it. A failure leaves the
+ * parameters as they were before the call. options may be NULL. AG_NOT_FINITE: the loss or a
+ * gradient left the numbers. */
+AG_API ag_status nn_fit(nn_model *model, const nn_dataset *data, const nn_fit_options *options,
+                        nn_error *error);
+
+/* Loss and gradient of the mean loss over some rows of data, through a graph, gate by gate: what
+ * nn_fit steps along. rows holds count row numbers; gradient nn_parameter_count numbers. */
+AG_API ag_status nn_loss_gradient(const nn_model *model, const nn_dataset *data, size_t count,
+                                  const size_t *rows, nn_loss loss, void *loss_context,
+                                  double *mean_loss, ag_real *gradient, nn_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

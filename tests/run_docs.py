@@ -1,0 +1,234 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""Compiles and runs every fenced code block of README.md, CHANGELOG.md and docs/*.md against the
+installed library: run_docs.py SOURCE_ROOT BUILD_ROOT, after the build.
+
+    ```c     A program if it has a main; else the body of one, whose #include lines go to the top
+             and which has stdio, stdlib, math, string and the public headers already. C11 with the
+             project's warnings as errors; nothing may leak into a warning, and it must end with 0.
+             A program whose first line is the comment "hello.c" stays in the document's directory
+             under that name, for the sh blocks after it.
+    ```cpp   The same in C++17, with autograd.hpp.
+    ```sh    Runs with bash -e in the document's directory, where the demos' CSV files lie and
+             pkg-config finds the library. A block whose lines are all commands for a source tree
+             (SOURCE_TREE below: script/test would run this very file) is not run: the scripts it
+             names must exist and be executable.
+    ```text  What the block before it prints on standard output, to the letter. A block without one
+             must print nothing.
+
+Any other kind of block is a failure, and so is a text block with nothing before it or a fence that
+does not close: what is not checked here can't stand in the manual.
+"""
+
+import difflib
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+
+WARNINGS = (
+    "-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wdouble-promotion -Wvla -Werror "
+    "-ffp-contract=off"
+).split()
+HEADERS = "stdio.h stdlib.h math.h string.h wengert/autograd.h wengert/nn.h".split()
+LANGUAGES = {
+    # kind: compiler, its options, headers of a wrapped body
+    "c": ("CC", "cc", ["-std=c11", "-Wstrict-prototypes"], HEADERS),
+    "cpp": ("CXX", "c++", ["-std=c++17"], HEADERS + ["wengert/autograd.hpp"]),
+}
+SOURCE_TREE = re.compile(
+    r"git clone \S+( \S+)?|cd wengert|(#.*)?"
+    r"|(?P<script>script/(bootstrap|demo|test|bench))( --[a-z]+)*"
+    r"|meson setup build( -D\S+)*|(sudo )?meson (compile|test|install) -C build"
+)
+SECONDS = 120
+
+
+class Failure(Exception):
+    pass
+
+
+class Block:
+    def __init__(self, path, line, kind):
+        self.path, self.line, self.kind = path, line, kind
+        self.lines = []
+        self.expected = ""
+
+    def text(self):
+        return "".join(self.lines)
+
+    def __str__(self):
+        return f"{self.path}:{self.line}: {self.kind or 'nameless'} block"
+
+
+def parse(path, text):
+    """The runnable blocks of a document, each with the output it expects, and what is wrong."""
+    blocks, wrong = [], []
+    block = fence = previous = None
+    for number, line in enumerate(text.splitlines(keepends=True), 1):
+        mark = re.match(r"( *)(`{3,}|~{3,})[ \t]*(.*?)[ \t]*$", line)
+        if block is None:
+            if mark:
+                indent, fence, kind = len(mark[1]), mark[2], mark[3]
+                block = Block(path, number, kind)
+        elif mark and not mark[3] and mark[2][0] == fence[0] and len(mark[2]) >= len(fence):
+            if block.kind == "text":
+                if previous is None:
+                    wrong.append(f"{block}: it is no program's output: indent it instead")
+                else:
+                    previous.expected = block.text()
+                previous = None
+            elif block.kind in LANGUAGES or block.kind == "sh":
+                blocks.append(block)
+                previous = block
+            else:
+                wrong.append(f"{block}: only c, cpp, sh and text blocks can be checked")
+                previous = None
+            block = None
+        else:
+            # A fence in a list is indented, and so is what it holds.
+            block.lines.append(line[min(indent, len(line) - len(line.lstrip(" "))) :])
+    if block is not None:
+        wrong.append(f"{block}: the fence does not close")
+    return blocks, wrong
+
+
+def run(command, **options):
+    try:
+        result = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=SECONDS,
+            **options,
+        )
+    except subprocess.TimeoutExpired:
+        raise Failure(f"not done after {SECONDS} s: {shlex.join(command)}")
+    if result.returncode != 0:
+        raise Failure(
+            f"exit status {result.returncode}: {shlex.join(command)}\n{result.stdout}{result.stderr}"
+        )
+    return result.stdout
+
+
+def program(block, headers):
+    """A whole program, with messages of the compiler about lines of the document."""
+    here = f'#line {{}} "{block.path}"\n'
+    if re.search(r"^int main\(", block.text(), re.MULTILINE):
+        return here.format(block.line + 1) + block.text()
+    includes = [line for line in block.lines if line.startswith("#include")]
+    body = ["\n" if line.startswith("#include") else line for line in block.lines]
+    return "".join(
+        [f"#include <{header}>\n" for header in headers]
+        + includes
+        + ["int main(void)\n{\n", here.format(block.line + 1), *body, "return 0;\n}\n"]
+    )
+
+
+def output(block, directory, environment):
+    """Runs a block and returns what it prints."""
+    if block.kind == "sh":
+        return run(["bash", "-e", "-c", block.text()], cwd=directory, env=environment)
+    variable, compiler, options, headers = LANGUAGES[block.kind]
+    name = re.match(r"/[/*] (\w+\.(c|cpp))\b", block.text())
+    source = directory / (name[1] if name else f"line{block.line}.{block.kind}")
+    source.write_text(program(block, headers))
+    executable = directory / f"line{block.line}"
+    package = run(["pkg-config", "--cflags", "--libs", "wengert"], env=environment).split()
+    run(
+        [*shlex.split(environment.get(variable, compiler)), *options, *WARNINGS]
+        + [str(source), "-o", str(executable), *package, "-lm"],
+        cwd=directory,
+        env=environment,
+    )
+    if name:
+        source.write_text(block.text())
+    return run([str(executable)], cwd=directory, env=environment)
+
+
+def check(block, root, directory, environment):
+    """Raises Failure where the block does not do what it says."""
+    if block.kind == "sh":
+        commands = [SOURCE_TREE.fullmatch(line.strip()) for line in block.lines]
+        if all(commands):
+            if block.expected:
+                raise Failure("nothing checks the output of a command for a source tree")
+            for command in commands:
+                script = command["script"]
+                if script and not os.access(root / script, os.X_OK):
+                    raise Failure(f"{script} is missing or not executable")
+            return
+    printed = output(block, directory, environment)
+    if printed != block.expected:
+        raise Failure(
+            "it prints something else\n"
+            + "\n".join(
+                difflib.unified_diff(
+                    block.expected.splitlines(), printed.splitlines(), "said", "printed", lineterm=""
+                )
+            )
+        )
+
+
+def check_document(path, root, scratch, environment):
+    """The number of blocks of a document, and what is wrong with it."""
+    name = path.relative_to(root)
+    blocks, wrong = parse(name, path.read_text(encoding="utf-8"))
+    directory = scratch / name
+    directory.mkdir(parents=True)
+    for data in (root / "demos" / "data").glob("*.csv"):
+        shutil.copy(data, directory)
+    for block in blocks:
+        try:
+            check(block, root, directory, environment)
+        except Failure as failure:
+            wrong.append(f"{block}: {failure}")
+    return len(blocks), wrong
+
+
+def install(build, scratch):
+    """The environment in which compilers and programs find the library, installed for this."""
+    destination = scratch / "installed"
+    run(["meson", "install", "-C", str(build), "--no-rebuild", "--destdir", str(destination)])
+    package = next(destination.glob("**/wengert.pc")).parent
+    return dict(
+        os.environ,
+        LC_ALL="C",
+        PKG_CONFIG_PATH=str(package),
+        PKG_CONFIG_SYSROOT_DIR=str(destination),
+        # an installation under /usr must not be taken for the system's own
+        PKG_CONFIG_ALLOW_SYSTEM_CFLAGS="1",
+        PKG_CONFIG_ALLOW_SYSTEM_LIBS="1",
+        LD_LIBRARY_PATH=str(package.parent),
+    )
+
+
+def main():
+    root, build = (pathlib.Path(path).resolve() for path in sys.argv[1:])
+    documents = [root / "README.md", *root.glob("CHANGELOG.md"), *sorted(root.glob("docs/*.md"))]
+    with tempfile.TemporaryDirectory() as directory:
+        scratch = pathlib.Path(directory)
+        environment = install(build, scratch)
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            results = list(
+                pool.map(lambda path: check_document(path, root, scratch, environment), documents)
+            )
+    wrong = [message for _, messages in results for message in messages]
+    for message in wrong:
+        print(message)
+    print(
+        f"run_docs: {sum(count for count, _ in results)} blocks in {len(documents)} documents, "
+        f"{len(wrong)} wrong"
+    )
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+#
+# The library as a user meets it: installed, found by pkg-config, used from C11 and C++17, shared
+# and static, and as a meson subproject. test_install.sh SOURCE_ROOT BUILD_ROOT, after the build;
+# CC and CXX name the compilers, REAL the library's number type.
+set -euo pipefail
+
+root=$1
+build=$2
+cc=${CC:-cc}
+real=${REAL:-double}
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+fail() {
+    printf 'test_install: %s\n' "$*" >&2
+    exit 1
+}
+
+# Each step is named before it runs, so a failure's last line says what failed.
+step() {
+    printf '%s\n' "$*"
+}
+
+step 'install'
+meson install -C "$build" --no-rebuild --destdir "$scratch/installed" >"$scratch/log" ||
+    fail "$(cat "$scratch/log")"
+package=$(find "$scratch/installed" -name wengert.pc)
+lib=$(dirname "$(dirname "$package")")
+include=$(dirname "$(find "$scratch/installed" -type d -name wengert -path '*/include/*')")
+export PKG_CONFIG_PATH=${package%/*} PKG_CONFIG_SYSROOT_DIR=$scratch/installed
+export PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 PKG_CONFIG_ALLOW_SYSTEM_LIBS=1
+export LD_LIBRARY_PATH=$lib
+
+step 'the public headers are installed, and only they'
+diff <(find "$root"/*/wengert -type f -printf '%f\n' | sort) \
+    <(find "$include/wengert" -type f -printf '%f\n' | sort) || fail 'the lists differ'
+
+read -r -a cflags <<<"$(pkg-config --cflags wengert)"
+read -r -a libs <<<"$(pkg-config --libs wengert)"
+warnings=(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wdouble-promotion -Wvla -Werror)
+
+# A program that uses the engine and the net, in what C and C++ have in common.
+cat >"$scratch/user.c" <<'EOF'
+#include <wengert/nn.h>
+#include <wengert/autograd.h>
+#include <stdio.h>
+#include <string.h>
+
+int main(void)
+{
+    ag_graph *graph = ag_graph_new(NULL);
+    ag_value x = ag_variable(graph, 2);
+    ag_value y = ag_variable(graph, 3);
+    ag_value z = ag_log(ag_mul(x, y));
+    if (ag_backward(z) != AG_OK)
+        return 1;
+    printf("z = %g, dz/dx = %g, dz/dy = %g\n", (double)ag_data(z), (double)ag_grad(x),
+           (double)ag_grad(y));
+    ag_graph_free(graph);
+
+    size_t sizes[] = {4, 16, 3};
+    nn_model *model = nn_mlp(3, sizes, NN_TANH, 42);
+    printf("%d parameters\n", (int)nn_parameter_count(model));
+    nn_model_free(model);
+
+    char version[32];
+    snprintf(version, sizeof version, "%d.%d.%d", AG_VERSION_MAJOR, AG_VERSION_MINOR,
+             AG_VERSION_PATCH);
+    printf("%s\n", ag_version());
+    return strcmp(version, AG_VERSION) != 0 || strcmp(version, ag_version()) != 0;
+}
+EOF
+cp "$scratch/user.c" "$scratch/user.cpp"
+expected="z = 1.79176, dz/dx = 0.5, dz/dy = 0.333333
+131 parameters
+$(pkg-config --modversion wengert)"
+
+# Runs the program just made and compares.
+check_user() {
+    diff <(printf '%s\n' "$expected") <("$scratch/user") || fail "the program's output differs"
+}
+
+step 'a C11 program and the shared library; one version in header, library and package'
+"$cc" -std=c11 "${warnings[@]}" -Wstrict-prototypes "${cflags[@]}" "$scratch/user.c" \
+    -o "$scratch/user" "${libs[@]}"
+check_user
+
+step 'a C11 program and the static library'
+pkg-config --libs --static wengert | grep -q -e -lm || fail 'the package does not name libm'
+"$cc" -std=c11 "${cflags[@]}" "$scratch/user.c" -o "$scratch/user" "$lib/libwengert.a" -lm
+LD_LIBRARY_PATH='' check_user
+
+step 'every header alone, as C11'
+for header in "$include"/wengert/*.h; do
+    printf '#include <wengert/%s>\n' "${header##*/}" |
+        "$cc" -std=c11 "${warnings[@]}" -Wstrict-prototypes "${cflags[@]}" -fsyntax-only -x c -
+done
+
+if [ -n "${CXX:-}" ]; then
+    step 'a C++17 program'
+    "$CXX" -std=c++17 "${warnings[@]}" "${cflags[@]}" "$scratch/user.cpp" -o "$scratch/user" \
+        "${libs[@]}"
+    check_user
+
+    step 'every header alone, as C++17'
+    for header in "$include"/wengert/*.h*; do
+        printf '#include <wengert/%s>\n' "${header##*/}" |
+            "$CXX" -std=c++17 "${warnings[@]}" "${cflags[@]}" -fsyntax-only -x c++ -
+    done
+fi
+
+step 'the shared library exports the public names and nothing else'
+if nm -D --defined-only "$lib/libwengert.so" | awk '$3 !~ /^(ag|nn)_/ { print $3; bad = 1 }
+    END { exit !bad }'; then
+    fail 'the names above are no public names'
+fi
+
+step 'a program compiled for the other number type does not link'
+if [ "$real" = float ]; then
+    other=()
+else
+    other=(-DAG_REAL_FLOAT)
+fi
+if "$cc" -std=c11 "-I$include" "${other[@]}" "$scratch/user.c" -o "$scratch/user" "${libs[@]}" \
+    2>/dev/null; then
+    fail 'it linked'
+fi
+
+step 'a meson subproject'
+mkdir -p "$scratch/outer/subprojects"
+ln -s "$root" "$scratch/outer/subprojects/wengert"
+cp "$scratch/user.c" "$scratch/outer"
+cat >"$scratch/outer/meson.build" <<'EOF'
+project('outer', 'c', default_options: ['c_std=c11', 'warning_level=3', 'werror=true'])
+executable('user', 'user.c', dependencies: dependency('wengert', fallback: ['wengert', 'wengert_dep']))
+EOF
+{
+    env -u PKG_CONFIG_PATH meson setup "$scratch/outer/build" "$scratch/outer" \
+        "-Dwengert:real=$real"
+    meson compile -C "$scratch/outer/build"
+} >"$scratch/log" 2>&1 || fail "$(cat "$scratch/log")"
+cp "$scratch/outer/build/user" "$scratch/user"
+LD_LIBRARY_PATH=$scratch/outer/build/subprojects/wengert check_user
