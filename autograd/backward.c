@@ -48,7 +48,8 @@
 
 /* ---- The sweep ------------------------------------------------------------------------------- */
 
-/* What the sweep reads and writes, in one place so that the compiler keeps it in registers. */
+/* What the sweep reads and writes. Passed by value: no pointer to it exists, so stores to tags,
+ * which are bytes, can't make the compiler load it again. */
 typedef struct sweep {
     agi_tag *tags;
     const agi_operands *operands;
@@ -60,15 +61,14 @@ typedef struct sweep {
 /* Adds a contribution to an operand. The first one of a pass finds an old epoch: it replaces what
  * an interior node has left from the pass before, and marks the node as one that reaches the root.
  */
-static inline void contribute(const sweep *s, uint32_t operand, ag_real contribution)
+static inline void contribute(const sweep s, uint32_t operand, ag_real contribution)
 {
-    const agi_tag tag = s->tags[operand];
-    if (tag.epoch == s->epoch) {
-        s->grad[operand] += contribution;
+    const agi_tag tag = s.tags[operand];
+    if (tag.epoch == s.epoch) {
+        s.grad[operand] += contribution;
     } else {
-        s->tags[operand].epoch = s->epoch;
-        s->grad[operand] =
-            tag.gate == AGI_VARIABLE ? s->grad[operand] + contribution : contribution;
+        s.tags[operand] = (agi_tag){tag.gate, s.epoch};
+        s.grad[operand] = tag.gate == AGI_VARIABLE ? s.grad[operand] + contribution : contribution;
     }
 }
 
@@ -78,23 +78,23 @@ static inline void contribute(const sweep *s, uint32_t operand, ag_real contribu
 #define SPREAD_VALUES(name)                                                                        \
     contribute(s, terms.index[2 * (size_t)k + 1], upstream *dx_##name(w, x, y, k == first, &taken));
 #define AG_NARY(name, partner, ...)                                                                \
-    static void spread_##name(const ag_graph *graph, const sweep *s, agi_operands at, ag_real y,   \
+    static void spread_##name(const ag_graph *graph, const sweep s, agi_operands at, ag_real y,    \
                               ag_real upstream)                                                    \
     {                                                                                              \
         const agi_terms terms = agi_get_terms(graph, at, AGI_FORM_##partner);                      \
-        const uint32_t first = agi_find_largest(s->data, terms);                                   \
+        const uint32_t first = agi_find_largest(s.data, terms);                                    \
         bool taken = true;                                                                         \
         for (uint32_t k = 0; k < terms.n; k++) {                                                   \
             const uint32_t operand = agi_term(terms, k);                                           \
-            const ag_real x = s->data[operand];                                                    \
-            const ag_real w = agi_partner(s->data, terms, AGI_FORM_##partner, k);                  \
+            const ag_real x = s.data[operand];                                                     \
+            const ag_real w = agi_partner(s.data, terms, AGI_FORM_##partner, k);                   \
             contribute(s, operand, upstream *dx_##name(x, w, y, k == first, &taken));              \
             SPREAD_##partner(name)                                                                 \
         }                                                                                          \
     }
 #include <wengert/gates.def>
 
-static void spread_closure(ag_graph *graph, const sweep *s, uint32_t index, ag_real upstream)
+static void spread_closure(ag_graph *graph, const sweep s, uint32_t index, ag_real upstream)
 {
     const ag_real *downstream = agi_closure_downstream(graph, index, upstream);
     const agi_list operands = agi_list_operands(graph, index);
@@ -103,13 +103,14 @@ static void spread_closure(ag_graph *graph, const sweep *s, uint32_t index, ag_r
 }
 
 /* Hands a node's gradient on to its operands. */
-static inline void spread(ag_graph *graph, const sweep *s, uint32_t index, ag_real upstream)
+static inline void spread(ag_graph *graph, const sweep s, uint32_t index, uint8_t gate,
+                          ag_real upstream)
 {
-    const agi_operands at = s->operands[index];
-    const ag_real *data = s->data;
+    const agi_operands at = s.operands[index];
+    const ag_real *data = s.data;
     const ag_real y = data[index];
     bool taken = true;
-    switch ((agi_gate)s->tags[index].gate) {
+    switch ((agi_gate)gate) {
     case AGI_VARIABLE:
     case AGI_CONSTANT:
     case AGI_DETACH:
@@ -148,33 +149,35 @@ static inline void spread(ag_graph *graph, const sweep *s, uint32_t index, ag_re
     }
 }
 
-static void sweep_down(ag_graph *graph, const sweep *s, uint32_t top)
+static void sweep_down(ag_graph *graph, const sweep s, uint32_t top)
 {
     const uint32_t bottom = graph->leading;
     for (uint32_t i = top + 1; i-- > bottom;) {
         /* an old epoch: the node doesn't reach the root; upstream 0: the zero rule */
-        if (s->tags[i].epoch == s->epoch && s->grad[i] != 0)
-            spread(graph, s, i, s->grad[i]);
+        const agi_tag tag = s.tags[i];
+        const ag_real upstream = s.grad[i];
+        if (tag.epoch == s.epoch && upstream != 0)
+            spread(graph, s, i, tag.gate, upstream);
     }
 }
 
 /* The same, looking at every gradient on the way. */
-static ag_status sweep_down_checking(ag_graph *graph, const sweep *s, uint32_t top)
+static ag_status sweep_down_checking(ag_graph *graph, const sweep s, uint32_t top)
 {
     for (uint32_t i = top + 1; i-- > graph->leading;) {
-        if (s->tags[i].epoch != s->epoch || s->grad[i] == 0)
+        if (s.tags[i].epoch != s.epoch || s.grad[i] == 0)
             continue;
-        spread(graph, s, i, s->grad[i]);
+        spread(graph, s, i, s.tags[i].gate, s.grad[i]);
         const agi_list operands = agi_list_operands(graph, i);
         for (uint32_t k = 0; k < operands.n; k++) {
             const uint32_t operand = operands.index[k];
             const bool carries =
-                s->tags[operand].gate != AGI_CONSTANT && s->tags[operand].epoch == s->epoch;
-            if (carries && !isfinite(s->grad[operand])) {
+                s.tags[operand].gate != AGI_CONSTANT && s.tags[operand].epoch == s.epoch;
+            if (carries && !isfinite(s.grad[operand])) {
                 char reason[96];
                 (void)snprintf(reason, sizeof(reason),
                                "gave operand %lu the gradient %g (upstream %g)",
-                               (unsigned long)k + 1, (double)s->grad[operand], (double)s->grad[i]);
+                               (unsigned long)k + 1, (double)s.grad[operand], (double)s.grad[i]);
                 return agi_refuse_node(graph, AG_NOT_FINITE, i, reason);
             }
         }
@@ -211,8 +214,7 @@ static void begin_epoch(ag_graph *graph)
     graph->epoch++;
 }
 
-static uint32_t begin_sweep(const sweep *s, size_t n, const ag_value *roots,
-                            const ag_real *upstream)
+static uint32_t begin_sweep(const sweep s, size_t n, const ag_value *roots, const ag_real *upstream)
 {
     uint32_t top = 0;
     for (size_t i = 0; i < n; i++) {
@@ -224,25 +226,25 @@ static uint32_t begin_sweep(const sweep *s, size_t n, const ag_value *roots,
 }
 
 /* In check mode the sweep works on a copy, which replaces the gradients only if all went well. */
-static ag_status run_checking(ag_graph *graph, sweep *s, size_t n, const ag_value *roots,
+static ag_status run_checking(ag_graph *graph, sweep s, size_t n, const ag_value *roots,
                               const ag_real *upstream)
 {
     for (size_t i = 0; i < n; i++)
         if (agi_check_finite(graph, roots[i].index) != AG_OK)
             return graph->status;
     const size_t size = graph->grad_capacity * sizeof(ag_real);
-    s->grad = agi_resize(graph, NULL, 0, size);
-    if (s->grad == NULL)
+    s.grad = agi_resize(graph, NULL, 0, size);
+    if (s.grad == NULL)
         return agi_fail_memory(graph, "the gradients in check mode");
     for (uint32_t i = 0; i < graph->count; i++)
-        s->grad[i] = graph->tags[i].gate == AGI_VARIABLE ? graph->grad[i] : 0;
+        s.grad[i] = graph->tags[i].gate == AGI_VARIABLE ? graph->grad[i] : 0;
     const uint32_t top = begin_sweep(s, n, roots, upstream);
     const ag_status status = sweep_down_checking(graph, s, top);
     if (status == AG_OK) {
         agi_release(graph, graph->grad, size);
-        graph->grad = s->grad;
+        graph->grad = s.grad;
     } else {
-        agi_release(graph, s->grad, size);
+        agi_release(graph, s.grad, size);
         begin_epoch(graph); /* interior gradients read 0 */
     }
     return status;
@@ -263,8 +265,8 @@ ag_status ag_backward_from(size_t n, const ag_value *roots, const ag_real *upstr
     begin_epoch(graph);
     sweep s = {graph->tags, graph->operands, graph->data, graph->grad, graph->epoch};
     if (graph->check)
-        return run_checking(graph, &s, n, roots, upstream);
-    sweep_down(graph, &s, begin_sweep(&s, n, roots, upstream));
+        return run_checking(graph, s, n, roots, upstream);
+    sweep_down(graph, s, begin_sweep(s, n, roots, upstream));
     return graph->status;
 }
 

@@ -20,22 +20,34 @@ static ag_graph *find_graph(size_t n, const ag_value *operands)
     return NULL;
 }
 
-/* What the fast path of a gate leaves out: errors and growth. Returns whether there is room now for
- * a node with these operands. */
-static AGI_COLD bool admit(ag_graph *graph, agi_gate gate, size_t n, const ag_value *operands)
+/* Appends a gate whose operands are in place: in the node, or at the end of the pool and of the
+ * numbers, which then take them. A node of a paused graph keeps its value only; comparisons stay
+ * what they are, since the caller's next step depends on them. */
+static ag_value append_evaluated(ag_graph *graph, agi_gate gate, agi_operands at, uint32_t operands,
+                                 uint32_t numbers)
 {
-    return graph != NULL && agi_check_values(graph, agi_gate_names[gate], n, operands) == AG_OK &&
-           agi_make_room(graph) == AG_OK;
+    const ag_value node = agi_append(graph, gate, at.a, at.b, 0);
+    graph->data[node.index] = agi_evaluate(graph, node.index);
+    if (graph->paused > 0 && agi_gate_forms[gate] != AGI_FORM_COMPARE) {
+        graph->tags[node.index].gate = AGI_CONSTANT;
+        graph->operands[node.index] = (agi_operands){0, 0};
+    } else {
+        graph->pool_count += operands;
+        graph->numbers_count += numbers;
+    }
+    return node;
 }
 
-/* A node of a paused graph keeps its number only. Comparisons stay what they are: the caller's next
- * step depends on them. */
-static AGI_COLD ag_value append_slowly(ag_graph *graph, agi_gate gate, uint32_t a, uint32_t b,
-                                       ag_real y)
+/* What the fast path of a gate of n <= 2 operands leaves out: errors, growth, pauses. */
+static AGI_COLD ag_value record_slowly(agi_gate gate, size_t n, ag_value left, ag_value right)
 {
-    if (graph->paused > 0 && agi_gate_forms[gate] != AGI_FORM_COMPARE)
-        return agi_append(graph, AGI_CONSTANT, 0, 0, y);
-    return agi_append(graph, gate, a, b, y);
+    const ag_value operands[] = {left, right};
+    ag_graph *graph = find_graph(n, operands);
+    if (graph == NULL || agi_check_values(graph, agi_gate_names[gate], n, operands) != AG_OK ||
+        agi_make_room(graph) != AG_OK)
+        return agi_null_value(graph);
+    return append_evaluated(graph, gate, (agi_operands){left.index, n == 2 ? right.index : 0}, 0,
+                            0);
 }
 
 /* The limit of a graph that is paused, busy or has an error is 0. */
@@ -47,44 +59,41 @@ static inline bool is_ready(const ag_graph *graph)
 #define RECORD_UNARY(gate, value)                                                                  \
     {                                                                                              \
         ag_graph *graph = operand.graph;                                                           \
-        const bool fast = graph != NULL && agi_is_live(graph, operand) && is_ready(graph);         \
-        if (!AGI_LIKELY(fast) && !admit(graph, gate, 1, &operand))                                 \
-            return agi_null_value(graph);                                                          \
+        if (!AGI_LIKELY(graph != NULL && agi_is_surely_live(graph, operand) && is_ready(graph)))   \
+            return record_slowly(gate, 1, operand, operand);                                       \
         const ag_real x = graph->data[operand.index];                                              \
         const ag_real y = (value);                                                                 \
-        if (AGI_LIKELY(fast))                                                                      \
-            return agi_append(graph, gate, operand.index, 0, y);                                   \
-        return append_slowly(graph, gate, operand.index, 0, y);                                    \
+        return agi_append(graph, gate, operand.index, 0, y);                                       \
     }
 
-#define RECORD_BINARY(gate, value, result, failure)                                                \
+#define RECORD_BINARY(gate, value, result)                                                         \
     {                                                                                              \
         ag_graph *graph = left.graph;                                                              \
-        const bool fast = graph != NULL && agi_is_live(graph, left) &&                             \
-                          agi_is_live(graph, right) && is_ready(graph);                            \
-        if (!AGI_LIKELY(fast)) {                                                                   \
-            const ag_value operands[] = {left, right};                                             \
-            graph = find_graph(2, operands);                                                       \
-            if (!admit(graph, gate, 2, operands))                                                  \
-                return failure;                                                                    \
+        if (!AGI_LIKELY(graph != NULL && agi_is_surely_live(graph, left) &&                        \
+                        agi_is_surely_live(graph, right) && is_ready(graph))) {                    \
+            const ag_value node = record_slowly(gate, 2, left, right);                             \
+            return result;                                                                         \
         }                                                                                          \
         const ag_real a = graph->data[left.index], b = graph->data[right.index];                   \
         const ag_real y = (value);                                                                 \
-        const ag_value node = AGI_LIKELY(fast)                                                     \
-                                  ? agi_append(graph, gate, left.index, right.index, y)            \
-                                  : append_slowly(graph, gate, left.index, right.index, y);        \
-        (void)node;                                                                                \
+        const ag_value node = agi_append(graph, gate, left.index, right.index, y);                 \
         return result;                                                                             \
     }
 
 #define AG_UNARY(name, value, ...)                                                                 \
     ag_value ag_##name(ag_value operand) RECORD_UNARY(AGI_##name, value)
 #define AG_BINARY(name, value, ...)                                                                \
-    ag_value ag_##name(ag_value left, ag_value right)                                              \
-        RECORD_BINARY(AGI_##name, value, node, agi_null_value(graph))
+    ag_value ag_##name(ag_value left, ag_value right) RECORD_BINARY(AGI_##name, value, node)
 #define AG_COMPARE(name, value, ...)                                                               \
     bool ag_##name(ag_value left, ag_value right)                                                  \
-        RECORD_BINARY(AGI_##name, (value) ? NUM(1) : NUM(0), y != 0, false)
+        RECORD_BINARY(AGI_##name, (value) ? NUM(1) : NUM(0), was_true(node))
+
+/* The outcome of a comparison's node, false for a null value. */
+static inline bool was_true(ag_value node)
+{
+    return !ag_is_null(node) && node.graph->data[node.index] != 0;
+}
+
 #include <wengert/gates.def>
 
 ag_value ag_detach(ag_value operand) RECORD_UNARY(AGI_DETACH, x)
@@ -135,25 +144,6 @@ static bool are_live(const ag_graph *graph, size_t n, const ag_value *values)
     return live;
 }
 
-/* Appends a gate whose operands are at the end of the pool, and the numbers at the end of theirs;
- * or, in a paused graph, its value alone. */
-static ag_value append_pooled(ag_graph *graph, agi_gate gate, uint32_t n, uint32_t operands,
-                              uint32_t numbers)
-{
-    const uint32_t at = graph->pool_count;
-    const ag_value node = agi_append(graph, gate, at, n, 0);
-    const ag_real y = agi_evaluate(graph, node.index);
-    if (graph->paused > 0) {
-        graph->tags[node.index].gate = AGI_CONSTANT;
-        graph->operands[node.index] = (agi_operands){0, 0};
-    } else {
-        graph->pool_count += operands;
-        graph->numbers_count += numbers;
-    }
-    graph->data[node.index] = y;
-    return node;
-}
-
 /* x has n values; w has n values, or is NULL; numbers has n plain numbers, or is NULL. */
 static ag_value record_terms(agi_gate gate, size_t n, const ag_value *x, const ag_value *w,
                              const ag_real *numbers, ag_real offset)
@@ -162,24 +152,19 @@ static ag_value record_terms(agi_gate gate, size_t n, const ag_value *x, const a
     ag_graph *graph = x == NULL ? NULL : find_graph(n, x);
     if (graph == NULL)
         return agi_null_value(NULL);
-    const bool fast = graph->limit > 0 && are_live(graph, n, x) &&
-                      (form != AGI_FORM_VALUES || (w != NULL && are_live(graph, n, w)));
-    if (!AGI_LIKELY(fast)) {
-        if (agi_check_values(graph, agi_gate_names[gate], n, x) != AG_OK)
-            return agi_null_value(graph);
-        if ((form == AGI_FORM_VALUES && w == NULL) ||
-            (form == AGI_FORM_NUMBERS && numbers == NULL)) {
-            agi_refuse(graph, AG_INVALID_ARGUMENT, agi_gate_names[gate], n, x,
-                       "the second array is NULL");
-            return agi_null_value(graph);
-        }
-        if (form == AGI_FORM_VALUES && agi_check_values(graph, agi_gate_names[gate], n, w) != AG_OK)
-            return agi_null_value(graph);
-    } else if (form == AGI_FORM_NUMBERS && numbers == NULL) {
+    const bool has_partner = form == AGI_FORM_VALUES    ? w != NULL
+                             : form == AGI_FORM_NUMBERS ? numbers != NULL
+                                                        : true;
+    if (!has_partner) {
         agi_refuse(graph, AG_INVALID_ARGUMENT, agi_gate_names[gate], n, x,
-                   "the array of coefficients is NULL");
+                   "the second array is NULL");
         return agi_null_value(graph);
     }
+    const size_t partners = form == AGI_FORM_VALUES ? n : 0;
+    const bool fast = graph->limit > 0 && are_live(graph, n, x) && are_live(graph, partners, w);
+    if (!AGI_LIKELY(fast) && (agi_check_values(graph, agi_gate_names[gate], n, x) != AG_OK ||
+                              agi_check_values(graph, agi_gate_names[gate], partners, w) != AG_OK))
+        return agi_null_value(graph);
     if (n > UINT32_MAX / 4) {
         agi_refuse(graph, AG_TOO_LARGE, agi_gate_names[gate], n, x, "too many operands");
         return agi_null_value(graph);
@@ -205,7 +190,8 @@ static ag_value record_terms(agi_gate gate, size_t n, const ag_value *x, const a
         for (size_t i = 0; i < n; i++)
             pool[i] = x[i].index;
     }
-    return append_pooled(graph, gate, (uint32_t)n, operands, number_count);
+    const agi_operands at = {graph->pool_count, (uint32_t)n};
+    return append_evaluated(graph, gate, at, operands, number_count);
 }
 
 #define AG_NARY(name, partner, ...) RECORD_##partner(name)
@@ -229,11 +215,12 @@ static ag_value record_terms(agi_gate gate, size_t n, const ag_value *x, const a
 static ag_value record_three(agi_gate gate, const ag_value operands[3])
 {
     ag_graph *graph = find_graph(3, operands);
-    if (!admit(graph, gate, 3, operands) || !reserve(graph, gate, 3, 0))
+    if (graph == NULL || agi_check_values(graph, agi_gate_names[gate], 3, operands) != AG_OK ||
+        !reserve(graph, gate, 3, 0))
         return agi_null_value(graph);
     for (int i = 0; i < 3; i++)
         graph->pool[graph->pool_count + (uint32_t)i] = operands[i].index;
-    return append_pooled(graph, gate, 3, 3, 0);
+    return append_evaluated(graph, gate, (agi_operands){graph->pool_count, 3}, 3, 0);
 }
 
 #define AG_TERNARY(name, ...)                                                                      \

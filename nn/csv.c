@@ -23,30 +23,8 @@
 typedef enum verdict {
     IS_NUMBER,
     IS_NO_NUMBER,
-    IS_TOO_LARGE,
-    IS_OUT_OF_MEMORY
+    IS_TOO_LARGE
 } verdict;
-
-/* strtod with a point for its point, whatever the locale. */
-static verdict read_with_library(const char *text, ag_real *value)
-{
-#if NNI_POSIX
-    const locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    if (c == (locale_t)0)
-        return IS_OUT_OF_MEMORY;
-    const locale_t before = uselocale(c);
-#endif
-#ifdef AG_REAL_FLOAT
-    *value = strtof(text, NULL);
-#else
-    *value = strtod(text, NULL);
-#endif
-#if NNI_POSIX
-    uselocale(before);
-    freelocale(c);
-#endif
-    return isfinite(*value) ? IS_NUMBER : IS_TOO_LARGE;
-}
 
 static bool is_digit(char c)
 {
@@ -61,7 +39,8 @@ static const char *skip_blanks(const char *text)
 }
 
 /* Digits, which may have a point among them, and a power of ten; no hexadecimal, no "inf", no
- * "nan". Blanks around the number are skipped. Correctly rounded. */
+ * "nan". Blanks around the number are skipped. Correctly rounded, if strtod is. The locale must be
+ * C's. */
 static verdict read_number(const char *text, ag_real *value)
 {
     enum {
@@ -118,8 +97,14 @@ static verdict read_number(const char *text, ag_real *value)
     const uint64_t exact = UINT64_C(1) << DBL_MANT_DIG;
 #endif
     const long most = (long)(sizeof(powers) / sizeof(powers[0])) - 1;
-    if (FLT_EVAL_METHOD != 0 || !few || mantissa > exact || exponent < -most || exponent > most)
-        return read_with_library(begin, value);
+    if (FLT_EVAL_METHOD != 0 || !few || mantissa > exact || exponent < -most || exponent > most) {
+#ifdef AG_REAL_FLOAT
+        *value = strtof(begin, NULL);
+#else
+        *value = strtod(begin, NULL);
+#endif
+        return isfinite(*value) ? IS_NUMBER : IS_TOO_LARGE;
+    }
     const ag_real whole = (ag_real)mantissa;
     const ag_real size = exponent < 0 ? whole / powers[-exponent] : whole * powers[exponent];
     *value = negative ? -size : size;
@@ -212,8 +197,7 @@ static ag_status cut_quoted(reader *r, char **p, size_t column)
                       (after == '\r' && ((*p)[1] == '\n' || *p + 1 == r->end));
     if (!ends)
         return fail(r, r->line, column, AG_PARSE, "something follows the closing quote");
-    if (to < *p)
-        *to = '\0';
+    *to = '\0'; /* before the closing quote, or on it */
     return AG_OK;
 }
 
@@ -293,7 +277,6 @@ static ag_status read_cell(const reader *r, const cell *c, size_t column, ag_rea
     case IS_TOO_LARGE:
         return fail(r, c->line, column + 1, AG_PARSE, "%s is too large a number",
                     show(c->text, shown));
-    case IS_OUT_OF_MEMORY: return fail_memory(r);
     case IS_NO_NUMBER: break;
     }
     if (*skip_blanks(c->text) == '\0')
@@ -306,9 +289,11 @@ static ag_status add_row(const reader *r, table *t, const cells *line)
     nn_dataset *data = t->data;
     const size_t row = data->rows;
     if (line->count != t->columns) {
-        const size_t column = line->count < t->columns ? line->count : t->columns;
-        return fail(r, line->items[line->count - 1].line, column + 1, AG_PARSE,
-                    "%zu cells, where the first line has %zu", line->count, t->columns);
+        const bool few = line->count < t->columns;
+        const cell *there = &line->items[few ? line->count - 1 : t->columns];
+        return fail(r, there->line, few ? line->count + 1 : t->columns + 1, AG_PARSE,
+                    "expected %zu cells, as in the first line, and found %zu", t->columns,
+                    line->count);
     }
     if (!nni_grow((void **)&data->inputs, &t->inputs_capacity,
                   nni_times(row + 1, data->features), sizeof(ag_real)) ||
@@ -421,7 +406,7 @@ static ag_status read_rows(reader *r, const nn_csv_options *options, table *t, c
 /* ---- Classes --------------------------------------------------------------------------------- */
 
 typedef struct named {
-    const char *name;
+    char *name;
     ag_real number; /* what the name says, if all of them are numbers; else 0 */
     size_t row;     /* the first with this name */
 } named;
@@ -473,7 +458,7 @@ static ag_status number_classes(const reader *r, table *t, named *rows, named *c
     }
     data->classes = count;
     for (size_t i = 0; i < count; i++)
-        t->classes[i] = t->classes[classes[i].row];
+        t->classes[i] = classes[i].name;
     data->class_names = nni_copy_names(count, t->classes, "");
     return data->class_names == NULL ? fail_memory(r) : AG_OK;
 }
@@ -493,17 +478,9 @@ static ag_status find_classes(const reader *r, table *t)
     return status;
 }
 
-nn_dataset *nn_read_csv(const char *path, const nn_csv_options *options, nn_error *error)
+static nn_dataset *read_csv(const char *path, const nn_csv_options *options, char separator,
+                            nn_error *error)
 {
-    static const nn_csv_options defaults = {.label_column = -1};
-    if (options == NULL)
-        options = &defaults;
-    const char separator = options->separator == '\0' ? ',' : options->separator;
-    if (path == NULL || separator == '"' || separator == '\n' || separator == '\r') {
-        nni_fail(error, AG_INVALID_ARGUMENT, "nn_read_csv: %s",
-                 path == NULL ? "the path is NULL" : "a quote or a line break can't separate");
-        return NULL;
-    }
     reader r = {.path = path, .error = error, .separator = separator};
     cells first = {0}, line = {0};
     table t = {.data = nni_allocate(1, sizeof(nn_dataset))};
@@ -520,4 +497,32 @@ nn_dataset *nn_read_csv(const char *path, const nn_csv_options *options, nn_erro
         return t.data;
     nn_dataset_free(t.data);
     return NULL;
+}
+
+nn_dataset *nn_read_csv(const char *path, const nn_csv_options *options, nn_error *error)
+{
+    static const nn_csv_options defaults = {.label_column = -1};
+    if (options == NULL)
+        options = &defaults;
+    const char separator = options->separator == '\0' ? ',' : options->separator;
+    if (path == NULL || separator == '"' || separator == '\n' || separator == '\r') {
+        nni_fail(error, AG_INVALID_ARGUMENT, "nn_read_csv: %s",
+                 path == NULL ? "the path is NULL" : "a quote or a line break can't separate");
+        return NULL;
+    }
+#if NNI_POSIX
+    /* strtod obeys the thread's locale */
+    const locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    if (c == (locale_t)0) {
+        nni_fail_memory(error);
+        return NULL;
+    }
+    const locale_t before = uselocale(c);
+#endif
+    nn_dataset *data = read_csv(path, options, separator, error);
+#if NNI_POSIX
+    uselocale(before);
+    freelocale(c);
+#endif
+    return data;
 }
