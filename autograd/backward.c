@@ -61,7 +61,7 @@ typedef struct sweep {
 /* Adds a contribution to an operand. The first one of a pass finds an old epoch: it replaces what
  * an interior node has left from the pass before, and marks the node as one that reaches the root.
  */
-static inline void contribute(const sweep s, uint32_t operand, ag_real contribution)
+static AGI_INLINE void contribute(const sweep s, uint32_t operand, ag_real contribution)
 {
     const agi_tag tag = s.tags[operand];
     if (tag.epoch == s.epoch) {
@@ -102,9 +102,10 @@ static void spread_closure(ag_graph *graph, const sweep s, uint32_t index, ag_re
         contribute(s, operands.index[k], downstream[k]);
 }
 
-/* Hands a node's gradient on to its operands. */
-static inline void spread(ag_graph *graph, const sweep s, uint32_t index, uint8_t gate,
-                          ag_real upstream)
+/* Hands a node's gradient on to its operands. Inline in each loop: the call would cost as much as
+ * most gates. */
+static AGI_INLINE void spread(ag_graph *graph, const sweep s, uint32_t index, uint8_t gate,
+                              ag_real upstream)
 {
     const agi_operands at = s.operands[index];
     const ag_real *data = s.data;
@@ -175,9 +176,9 @@ static ag_status sweep_down_checking(ag_graph *graph, const sweep s, uint32_t to
                 s.tags[operand].gate != AGI_CONSTANT && s.tags[operand].epoch == s.epoch;
             if (carries && !isfinite(s.grad[operand])) {
                 char reason[96];
-                (void)snprintf(reason, sizeof(reason),
-                               "gave operand %lu the gradient %g (upstream %g)",
-                               (unsigned long)k + 1, (double)s.grad[operand], (double)s.grad[i]);
+                (void)snprintf(
+                    reason, sizeof(reason), "gave operand %lu the gradient %g (upstream %g)",
+                    (unsigned long)k + 1, agi_readable(s.grad[operand]), agi_readable(s.grad[i]));
                 return agi_refuse_node(graph, AG_NOT_FINITE, i, reason);
             }
         }

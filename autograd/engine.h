@@ -12,10 +12,12 @@
 #define AGI_PRINTF(at, first) __attribute__((format(printf, at, first)))
 #define AGI_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define AGI_COLD __attribute__((cold, noinline))
+#define AGI_INLINE inline __attribute__((always_inline))
 #else
 #define AGI_PRINTF(at, first)
 #define AGI_LIKELY(condition) (condition)
 #define AGI_COLD
+#define AGI_INLINE inline
 #endif
 
 /* ---- Nodes ----------------------------------------------------------------------------------- */
@@ -145,6 +147,8 @@ ag_status agi_fail(ag_graph *graph, ag_status status, const char *format, ...) A
 ag_status agi_fail_memory(ag_graph *graph, const char *what);
 void agi_set_details(ag_error_details *details, ag_status status, const char *format, ...)
     AGI_PRINTF(3, 4);
+/* A number for printf, which would show the sign of a NaN. */
+double agi_readable(ag_real number);
 /* Writes "x = 2", "#12 = 2" for a value without a name, "null", or what else is wrong with the
  * handle. Returns text. */
 const char *agi_describe(const ag_graph *graph, ag_value x, char *text, size_t size);

@@ -4,6 +4,7 @@
  */
 #include "engine.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -97,6 +98,11 @@ void agi_update_limit(ag_graph *graph)
     graph->limit = closed ? 0 : room;
 }
 
+double agi_readable(ag_real number)
+{
+    return isnan(number) ? (double)NAN : (double)number;
+}
+
 const char *agi_describe(const ag_graph *graph, ag_value x, char *text, size_t size)
 {
     if (x.graph == NULL || x.index == AGI_NO_INDEX) {
@@ -107,7 +113,7 @@ const char *agi_describe(const ag_graph *graph, ag_value x, char *text, size_t s
         (void)snprintf(text, size, "stale #%lu", (unsigned long)x.index);
     } else {
         const char *name = agi_name_of(graph, x.index);
-        const double data = (double)graph->data[x.index];
+        const double data = agi_readable(graph->data[x.index]);
         if (name != NULL)
             (void)snprintf(text, size, "%.40s = %.6g", name, data);
         else

@@ -157,7 +157,7 @@ ag_status agi_check_finite(ag_graph *graph, uint32_t root)
         if (!agi_is_marked(graph, i) || isfinite(graph->data[i]))
             continue;
         char reason[64];
-        (void)snprintf(reason, sizeof(reason), "the value is %g", (double)graph->data[i]);
+        (void)snprintf(reason, sizeof(reason), "the value is %g", agi_readable(graph->data[i]));
         return agi_refuse_node(graph, AG_NOT_FINITE, i, reason);
     }
     return AG_OK;
