@@ -89,7 +89,7 @@ const uint8_t agi_gate_forms[AGI_GATE_COUNT] = {
 #define SIGMOID(p) CALL1("sigmoid", p)
 #define FIRST(p) p " is the first largest"
 
-#define EDGE(...) "(" #__VA_ARGS__ ") "
+#define EDGE(...) " (" #__VA_ARGS__ ")"
 
 /* The operands under their own names. */
 #define x "x"

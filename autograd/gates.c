@@ -14,7 +14,7 @@
 /* The graph that keeps the error: the first that an operand has. */
 static ag_graph *find_graph(size_t n, const ag_value *operands)
 {
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && operands != NULL; i++)
         if (operands[i].graph != NULL)
             return operands[i].graph;
     return NULL;
@@ -149,15 +149,17 @@ static ag_value record_terms(agi_gate gate, size_t n, const ag_value *x, const a
                              const ag_real *numbers, ag_real offset)
 {
     const agi_form form = (agi_form)agi_gate_forms[gate];
-    ag_graph *graph = x == NULL ? NULL : find_graph(n, x);
+    ag_graph *graph = find_graph(n, x);
+    if (graph == NULL)
+        graph = find_graph(n, w);
     if (graph == NULL)
         return agi_null_value(NULL);
     const bool has_partner = form == AGI_FORM_VALUES    ? w != NULL
                              : form == AGI_FORM_NUMBERS ? numbers != NULL
                                                         : true;
-    if (!has_partner) {
-        agi_refuse(graph, AG_INVALID_ARGUMENT, agi_gate_names[gate], n, x,
-                   "the second array is NULL");
+    if (x == NULL || !has_partner) {
+        agi_refuse(graph, AG_INVALID_ARGUMENT, agi_gate_names[gate], x == NULL ? 0 : n, x,
+                   "an array is NULL");
         return agi_null_value(graph);
     }
     const size_t partners = form == AGI_FORM_VALUES ? n : 0;

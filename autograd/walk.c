@@ -173,6 +173,7 @@ ag_status ag_forward(ag_value root)
         status = agi_mark_reaching(graph, root.index, AGI_WALK_COMPARISONS);
     if (status != AG_OK)
         return status;
+    graph->message[0] = '\0'; /* of an AG_BRANCH before */
     uint32_t branch = AGI_NO_INDEX;
     for (uint32_t i = graph->leading; i <= root.index; i++) {
         if (!agi_is_marked(graph, i))

@@ -84,11 +84,11 @@ static verdict read_number(const char *text, ag_real *value)
     }
     if (*skip_blanks(p) != '\0')
         return IS_NO_NUMBER;
-    /* Mantissa and power of ten are exact, so their product or quotient is rounded once (W. D.
-     * Clinger: How to read floating point numbers accurately, 1990). */
+        /* Mantissa and power of ten are exact, so their product or quotient is rounded once (W. D.
+         * Clinger: How to read floating point numbers accurately, 1990). */
 #ifdef AG_REAL_FLOAT
-    static const ag_real powers[] = {1e0F, 1e1F, 1e2F, 1e3F, 1e4F, 1e5F, 1e6F, 1e7F, 1e8F, 1e9F,
-                                     1e10F};
+    static const ag_real powers[] = {1e0F, 1e1F, 1e2F, 1e3F, 1e4F, 1e5F,
+                                     1e6F, 1e7F, 1e8F, 1e9F, 1e10F};
     const uint64_t exact = UINT64_C(1) << FLT_MANT_DIG;
 #else
     static const ag_real powers[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
@@ -273,11 +273,13 @@ static ag_status read_cell(const reader *r, const cell *c, size_t column, ag_rea
 {
     char shown[40];
     switch (read_number(c->text, value)) {
-    case IS_NUMBER: return AG_OK;
+    case IS_NUMBER:
+        return AG_OK;
     case IS_TOO_LARGE:
         return fail(r, c->line, column + 1, AG_PARSE, "%s is too large a number",
                     show(c->text, shown));
-    case IS_NO_NUMBER: break;
+    case IS_NO_NUMBER:
+        break;
     }
     if (*skip_blanks(c->text) == '\0')
         return fail(r, c->line, column + 1, AG_PARSE, "the cell is empty, not a number");
@@ -295,12 +297,11 @@ static ag_status add_row(const reader *r, table *t, const cells *line)
                     "expected %zu cells, as in the first line, and found %zu", t->columns,
                     line->count);
     }
-    if (!nni_grow((void **)&data->inputs, &t->inputs_capacity,
-                  nni_times(row + 1, data->features), sizeof(ag_real)) ||
-        (t->regression ? !nni_grow((void **)&data->numbers, &t->numbers_capacity, row + 1,
-                                   sizeof(ag_real))
-                       : !nni_grow((void **)&t->classes, &t->classes_capacity, row + 1,
-                                   sizeof(char *))))
+    if (!nni_grow((void **)&data->inputs, &t->inputs_capacity, nni_times(row + 1, data->features),
+                  sizeof(ag_real)) ||
+        (t->regression
+             ? !nni_grow((void **)&data->numbers, &t->numbers_capacity, row + 1, sizeof(ag_real))
+             : !nni_grow((void **)&t->classes, &t->classes_capacity, row + 1, sizeof(char *))))
         return fail_memory(r);
     ag_real *input = data->inputs + row * data->features;
     for (size_t column = 0; column < t->columns; column++) {
@@ -431,8 +432,8 @@ static int by_place(const void *a, const void *b)
     return compare_rows(x->row, y->row);
 }
 
-/* Numbers the classes: sorted by name, equal names are neighbours; of each, the first row says where
- * the class belongs. rows and classes have an element for each row. */
+/* Numbers the classes: sorted by name, equal names are neighbours; of each, the first row says
+ * where the class belongs. rows and classes have an element for each row. */
 static ag_status number_classes(const reader *r, table *t, named *rows, named *classes)
 {
     nn_dataset *data = t->data;

@@ -123,8 +123,8 @@ ag_status nni_fail_at(nn_error *error, const char *file, size_t line, size_t col
         used += (size_t)snprintf(error->message, sizeof(error->message), "%s", shown);
     }
     if (line > 0)
-        used += (size_t)snprintf(error->message + used, sizeof(error->message) - used,
-                                 ", line %zu", line);
+        used += (size_t)snprintf(error->message + used, sizeof(error->message) - used, ", line %zu",
+                                 line);
     if (column > 0)
         used += (size_t)snprintf(error->message + used, sizeof(error->message) - used,
                                  ", column %zu", column);
@@ -140,6 +140,11 @@ ag_status nni_fail_at(nn_error *error, const char *file, size_t line, size_t col
 ag_status nni_fail_memory(nn_error *error)
 {
     return nni_fail(error, AG_OUT_OF_MEMORY, "%s", ag_strerror(AG_OUT_OF_MEMORY));
+}
+
+ag_status nni_fail_graph(nn_error *error, const ag_graph *graph)
+{
+    return nni_fail(error, ag_error(graph), "%s", ag_error_message(graph));
 }
 
 /* ---- Making and freeing ---------------------------------------------------------------------- */

@@ -111,8 +111,8 @@ ag_value nn_softmax_cross_entropy(size_t n, const ag_value *outputs, const ag_va
                                   void *context)
 {
     (void)context;
-    /* With z shifted by the largest, which changes nothing: sum(t) logsumexp(z) - sum_i t_i z_i is
-     * a sum without cancellation, since no z is above 0 and logsumexp(z) is not below. */
+    /* Logits shifted by the largest, which changes neither loss nor gradient, lose nothing to their
+     * size; and sum(t) logsumexp(z) - sum_i t_i z_i is then a sum of positive numbers. */
     const ag_value largest = ag_detach(ag_max_of(n, outputs));
     pile logsumexp, sum;
     start_pile(&logsumexp, ag_logsumexp);
@@ -153,10 +153,11 @@ ag_value nn_hinge(size_t n, const ag_value *outputs, const ag_value *targets, vo
 ag_value nn_softmax_cross_entropy_class(size_t n, const ag_value *logits, size_t klass)
 {
     if (n == 0 || klass >= n)
-        return n == 0 ? (ag_value){0} : nni_refuse("nn_softmax_cross_entropy_class", logits[0]);
+        return n == 0 ? (ag_value){0} : nni_refuse("cross-entropy: no such class", logits[0]);
+    const ag_value largest = ag_detach(ag_max_of(n, logits));
     pile logsumexp;
     start_pile(&logsumexp, ag_logsumexp);
     for (size_t i = 0; i < n; i++)
-        put_on_pile(&logsumexp, ag_sub(logits[i], logits[klass]));
-    return finish_pile(&logsumexp);
+        put_on_pile(&logsumexp, ag_sub(logits[i], largest));
+    return ag_add(finish_pile(&logsumexp), ag_sub(largest, logits[klass]));
 }

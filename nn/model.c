@@ -26,10 +26,9 @@ static size_t count_parameters(size_t n, const size_t *sizes)
 {
     size_t count = 0;
     for (size_t i = 1; i < n; i++) {
-        const size_t layer = nni_times(sizes[i], nni_times(sizes[i - 1], 1) + 1);
-        if (sizes[i - 1] == SIZE_MAX || layer > SIZE_MAX - count)
-            return SIZE_MAX;
-        count += layer;
+        const size_t in = sizes[i - 1] == SIZE_MAX ? SIZE_MAX : sizes[i - 1] + 1;
+        const size_t layer = nni_times(sizes[i], in);
+        count = layer > SIZE_MAX - count ? SIZE_MAX : count + layer;
     }
     return count;
 }
@@ -41,10 +40,12 @@ static bool is_one_sided(nn_activation activation)
     case NN_RELU:
     case NN_LEAKY_RELU:
     case NN_ELU:
-    case NN_SOFTPLUS: return true;
+    case NN_SOFTPLUS:
+        return true;
     case NN_IDENTITY:
     case NN_TANH:
-    case NN_SIGMOID: break;
+    case NN_SIGMOID:
+        break;
     }
     return false;
 }
@@ -152,8 +153,8 @@ static ag_status record(const nn_model *model, const ag_value *parameters, const
     return status;
 }
 
-ag_status nn_model_record(const nn_model *model, const ag_value *parameters,
-                          const ag_value *inputs, ag_value *outputs)
+ag_status nn_model_record(const nn_model *model, const ag_value *parameters, const ag_value *inputs,
+                          ag_value *outputs)
 {
     if (model == NULL || parameters == NULL || inputs == NULL || outputs == NULL)
         return AG_INVALID_ARGUMENT;
@@ -168,28 +169,27 @@ ag_status nn_model_record(const nn_model *model, const ag_value *parameters,
 
 /* ---- Tapes ----------------------------------------------------------------------------------- */
 
-ag_status nni_tape_open(nni_tape *tape, const nn_model *model, bool gradients)
+ag_status nni_tape_open(nni_tape *tape, const nn_model *model, nn_error *error)
 {
     const size_t inputs = nn_model_inputs(model), outputs = nn_model_outputs(model);
     const size_t leaves = model->parameter_count + inputs + outputs;
     *tape = (nni_tape){.model = model, .widest = find_widest_hidden(model)};
     tape->graph = nni_graph_new();
     tape->parameters = nni_allocate(leaves + outputs + 2 * tape->widest, sizeof(ag_value));
-    tape->row = nni_allocate(inputs, sizeof(ag_real));
+    tape->row = nni_allocate(inputs + outputs, sizeof(ag_real));
     if (tape->graph == NULL || tape->parameters == NULL || tape->row == NULL)
-        return AG_OUT_OF_MEMORY;
+        return nni_fail_memory(error);
+    tape->answer = tape->row + inputs;
     tape->inputs = tape->parameters + model->parameter_count;
     tape->targets = tape->inputs + inputs;
     tape->outputs = tape->targets + outputs;
     tape->hidden = tape->outputs + outputs;
     for (size_t i = 0; i < leaves; i++)
-        tape->parameters[i] = gradients && i < model->parameter_count
-                                  ? ag_variable(tape->graph, model->parameters[i])
-                                  : ag_constant(tape->graph, 0);
+        tape->parameters[i] =
+            i < model->parameter_count ? ag_variable(tape->graph, 0) : ag_constant(tape->graph, 0);
     tape->mark = ag_graph_mark(tape->graph);
-    if (!gradients)
-        (void)ag_pause(tape->graph);
-    return nni_tape_reset(tape);
+    const ag_status status = nni_tape_reset(tape);
+    return status == AG_OK ? AG_OK : nni_fail_graph(error, tape->graph);
 }
 
 void nni_tape_close(nni_tape *tape)
@@ -208,26 +208,38 @@ ag_status nni_tape_reset(nni_tape *tape)
     return ag_error(tape->graph);
 }
 
-ag_status nni_tape_record(nni_tape *tape, const ag_real *inputs)
+static void set_inputs(nni_tape *tape, const ag_real *inputs)
 {
-    (void)ag_graph_rewind(tape->graph, tape->mark);
     nn_standardise(tape->model, inputs, tape->row);
     for (size_t i = 0; i < nn_model_inputs(tape->model); i++)
         (void)ag_set(tape->inputs[i], tape->row[i]);
+}
+
+static ag_status record_net(nni_tape *tape, const ag_real *inputs)
+{
+    (void)ag_graph_rewind(tape->graph, tape->mark);
+    set_inputs(tape, inputs);
     return record(tape->model, tape->parameters, tape->inputs, tape->hidden, tape->widest,
                   tape->outputs);
+}
+
+ag_status nni_tape_compute(nni_tape *tape, const ag_real *inputs)
+{
+    if (!ag_is_null(tape->root)) {
+        set_inputs(tape, inputs);
+        return ag_forward(tape->root);
+    }
+    (void)record_net(tape, inputs);
+    tape->root = ag_sum(nn_model_outputs(tape->model), tape->outputs);
+    return ag_error(tape->graph);
 }
 
 size_t nni_tape_class(const nni_tape *tape)
 {
     const size_t n = nn_model_outputs(tape->model);
-    size_t best = 0;
-    if (n == 1)
-        return ag_data(tape->outputs[0]) > 0;
-    for (size_t i = 1; i < n; i++)
-        if (ag_data(tape->outputs[i]) > ag_data(tape->outputs[best]))
-            best = i;
-    return best;
+    for (size_t i = 0; i < n; i++)
+        tape->answer[i] = ag_data(tape->outputs[i]);
+    return nn_predicted_class(n, tape->answer);
 }
 
 /* ---- Data and models ------------------------------------------------------------------------- */
@@ -239,15 +251,16 @@ ag_status nni_check_fit(const nn_model *model, const nn_dataset *data, nn_error 
                         model == NULL ? "model" : "dataset");
     const size_t inputs = nn_model_inputs(model), outputs = nn_model_outputs(model);
     if (data->features != inputs)
-        return nni_fail(error, AG_INVALID_ARGUMENT, "the model has %zu inputs, the data %zu features",
-                        inputs, data->features);
+        return nni_fail(error, AG_INVALID_ARGUMENT,
+                        "the model has %zu inputs, the data %zu features", inputs, data->features);
     if (outputs == 1 && data->classes > 0 && data->classes != 2)
         return nni_fail(error, AG_INVALID_ARGUMENT,
                         "a model with 1 output tells 2 classes apart, and the data has %zu",
                         data->classes);
     if (outputs != nn_targets(data) && !(outputs == 1 && data->classes == 2))
         return nni_fail(error, AG_INVALID_ARGUMENT, "the model has %zu outputs, the data %zu %s",
-                        outputs, nn_targets(data), data->classes > 0 ? "classes" : "numbers per row");
+                        outputs, nn_targets(data),
+                        data->classes > 0 ? "classes" : "numbers per row");
     return AG_OK;
 }
 
@@ -264,13 +277,14 @@ ag_status nni_tape_record_loss(nni_tape *tape, const nn_dataset *data, size_t ro
                                void *loss_context, ag_value *value)
 {
     const size_t outputs = nn_model_outputs(tape->model);
-    ag_status status = nni_tape_record(tape, nn_row_inputs(data, row));
+    ag_status status = record_net(tape, nn_row_inputs(data, row));
     for (size_t i = 0; status == AG_OK && i < outputs; i++) {
         ag_real target;
         if (data->classes == 0)
             target = nn_row_targets(data, row)[i];
         else
-            target = outputs == 1 ? (ag_real)data->labels[row] : data->labels[row] == i;
+            target = outputs == 1 ? (ag_real)data->labels[row]
+                                  : (ag_real)(data->labels[row] == i ? 1 : 0);
         status = ag_set(tape->targets[i], target);
     }
     if (status != AG_OK)
@@ -293,4 +307,86 @@ size_t nn_predicted_class(size_t n, const ag_real *outputs)
         if (outputs[i] > outputs[best])
             best = i;
     return best;
+}
+
+ag_status nn_predict(const nn_model *model, size_t rows, const ag_real *inputs, ag_real *outputs,
+                     nn_error *error)
+{
+    if (model == NULL || (rows > 0 && (inputs == NULL || outputs == NULL)))
+        return nni_fail(error, AG_INVALID_ARGUMENT, "nn_predict: an argument is NULL");
+    const size_t in = nn_model_inputs(model), out = nn_model_outputs(model);
+    nni_tape tape;
+    ag_status status = nni_tape_open(&tape, model, error);
+    for (size_t row = 0; status == AG_OK && row < rows; row++) {
+        status = nni_tape_compute(&tape, inputs + row * in);
+        for (size_t i = 0; i < out; i++)
+            outputs[row * out + i] = ag_data(tape.outputs[i]);
+        if (status != AG_OK)
+            nni_fail(error, status, "row %zu: %s", row, ag_error_message(tape.graph));
+    }
+    nni_tape_close(&tape);
+    return status;
+}
+
+/* Puts every row of data into a class; counts as in nn_confusion, or NULL. */
+static ag_status classify(const nn_model *model, const nn_dataset *data, size_t *counts,
+                          size_t *right, nn_error *error)
+{
+    ag_status status = nni_check_fit(model, data, error);
+    if (status != AG_OK)
+        return status;
+    if (data->classes == 0)
+        return nni_fail(error, AG_INVALID_ARGUMENT, "the data has numbers to predict, not classes");
+    nni_tape tape;
+    status = nni_tape_open(&tape, model, error);
+    for (size_t row = 0; status == AG_OK && row < data->rows; row++) {
+        status = nni_tape_compute(&tape, nn_row_inputs(data, row));
+        if (status != AG_OK) {
+            nni_fail(error, status, "row %zu: %s", row, ag_error_message(tape.graph));
+            break;
+        }
+        const size_t klass = nni_tape_class(&tape);
+        *right += klass == data->labels[row];
+        if (counts != NULL)
+            counts[data->labels[row] * data->classes + klass]++;
+    }
+    nni_tape_close(&tape);
+    return status;
+}
+
+double nn_accuracy(const nn_model *model, const nn_dataset *data)
+{
+    size_t right = 0;
+    if (classify(model, data, NULL, &right, NULL) != AG_OK)
+        return (double)NAN;
+    return (double)right / (double)data->rows;
+}
+
+ag_status nn_confusion(const nn_model *model, const nn_dataset *data, size_t *counts,
+                       nn_error *error)
+{
+    size_t right = 0;
+    if (counts == NULL)
+        return nni_fail(error, AG_INVALID_ARGUMENT, "nn_confusion: counts is NULL");
+    const size_t classes = nn_classes(data);
+    memset(counts, 0, classes * classes * sizeof(size_t));
+    return classify(model, data, counts, &right, error);
+}
+
+double nn_mean_loss(const nn_model *model, const nn_dataset *data, nn_loss loss, void *loss_context)
+{
+    if (nni_check_fit(model, data, NULL) != AG_OK)
+        return (double)NAN;
+    loss = nni_choose_loss(model, data, loss);
+    nni_tape tape;
+    double sum = 0;
+    ag_status status = nni_tape_open(&tape, model, NULL);
+    for (size_t row = 0; status == AG_OK && row < data->rows; row++) {
+        ag_value value;
+        status = nni_tape_record_loss(&tape, data, row, loss, loss_context, &value);
+        if (status == AG_OK)
+            sum += (double)ag_data(value);
+    }
+    nni_tape_close(&tape);
+    return status == AG_OK ? sum / (double)data->rows : (double)NAN;
 }

@@ -45,6 +45,8 @@ ag_status nni_fail_at(nn_error *error, const char *file, size_t line, size_t col
                       ag_status status, const char *format, ...) NNI_PRINTF(6, 7);
 #define nni_fail(error, status, ...) nni_fail_at(error, NULL, 0, 0, status, __VA_ARGS__)
 ag_status nni_fail_memory(nn_error *error);
+/* with the graph's status and message */
+ag_status nni_fail_graph(nn_error *error, const ag_graph *graph);
 /* vsnprintf with a point in its numbers, whatever the locale */
 int nni_format(char *text, size_t size, const char *format, va_list arguments) NNI_PRINTF(3, 0);
 
@@ -55,7 +57,7 @@ struct nn_dataset {
     size_t classes; /* 0: a regression */
     size_t targets; /* numbers to predict per row; 0 for classes */
     ag_real *inputs;
-    size_t *labels;  /* the rows' classes; NULL for a regression */
+    size_t *labels;   /* the rows' classes; NULL for a regression */
     ag_real *numbers; /* rows x targets; NULL for classes */
     /* Each one block: pointers, then the texts. class_names is NULL for a regression. */
     char **class_names;
@@ -90,28 +92,34 @@ ag_status nni_check_fit(const nn_model *model, const nn_dataset *data, nn_error 
 /* The loss that NULL stands for. */
 nn_loss nni_choose_loss(const nn_model *model, const nn_dataset *data, nn_loss loss);
 
-/* A model in a graph of its own. The leaves stay; what lies between them is recorded for one sample
- * at a time and dropped before the next. */
+/* A model in a graph of its own. The leaves stay; what lies between them and the loss is recorded
+ * for one sample at a time and dropped before the next. */
 typedef struct nni_tape {
     const nn_model *model;
     ag_graph *graph;
     ag_mark mark;         /* after the leaves */
-    ag_value *parameters; /* one block with the others */
+    ag_value *parameters; /* one block with the next four */
     ag_value *inputs, *targets, *outputs, *hidden;
-    ag_real *row; /* standardised inputs */
+    ag_value root; /* depends on all outputs; null until nni_tape_compute has recorded */
+    size_t widest; /* hidden has room for two layers of this width */
+    ag_real *row;  /* standardised inputs */
+    ag_real *answer;
 } nni_tape;
 
-/* Without gradients the tape only computes. Close it, whether it opened or not. */
-ag_status nni_tape_open(nni_tape *tape, const nn_model *model, bool gradients);
+/* Close it, whether it opened or not. */
+ag_status nni_tape_open(nni_tape *tape, const nn_model *model, nn_error *error);
 void nni_tape_close(nni_tape *tape);
-/* The parameters are read from the model by open; this reads them again. */
-ag_status nni_tape_read_parameters(nni_tape *tape);
-/* Records the net on inputs that are not yet standardised. */
-ag_status nni_tape_record(nni_tape *tape, const ag_real *inputs);
-/* Records net and loss on a row of data; *value is the loss. */
+/* Drops the sample, clears the gradients and reads the model's parameters again. */
+ag_status nni_tape_reset(nni_tape *tape);
+/* Makes the outputs those for these inputs, which are not yet standardised. A net has no
+ * comparisons, so it is recorded once and then run: faster by half. A tape does either this or
+ * losses. */
+ag_status nni_tape_compute(nni_tape *tape, const ag_real *inputs);
+/* Records net and loss on a row of data; *value is the loss. Recorded anew for each row, since a
+ * loss may branch. */
 ag_status nni_tape_record_loss(nni_tape *tape, const nn_dataset *data, size_t row, nn_loss loss,
                                void *loss_context, ag_value *value);
-/* The class that the recorded outputs say. */
+/* The class that the outputs say. */
 size_t nni_tape_class(const nni_tape *tape);
 
 #endif

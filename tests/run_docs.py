@@ -42,9 +42,9 @@ LANGUAGES = {
     "cpp": ("CXX", "c++", ["-std=c++17"], HEADERS + ["wengert/autograd.hpp"]),
 }
 SOURCE_TREE = re.compile(
-    r"git clone \S+( \S+)?|cd wengert|(#.*)?"
+    r"(git clone \S+( \S+)?|cd wengert"
     r"|(?P<script>script/(bootstrap|demo|test|bench))( --[a-z]+)*"
-    r"|meson setup build( -D\S+)*|(sudo )?meson (compile|test|install) -C build"
+    r"|meson setup build( -D\S+)*|(sudo )?meson (compile|test|install) -C build)?( *#.*)?"
 )
 SECONDS = 120
 
@@ -132,15 +132,17 @@ def program(block, headers):
     )
 
 
-def output(block, directory, environment):
-    """Runs a block and returns what it prints."""
+def output(block, directory, workshop, environment):
+    """Runs a block in directory, compiles it in workshop, and returns what it prints."""
     if block.kind == "sh":
         return run(["bash", "-e", "-c", block.text()], cwd=directory, env=environment)
     variable, compiler, options, headers = LANGUAGES[block.kind]
     name = re.match(r"/[/*] (\w+\.(c|cpp))\b", block.text())
-    source = directory / (name[1] if name else f"line{block.line}.{block.kind}")
+    if name:
+        (directory / name[1]).write_text(block.text())
+    executable = workshop / f"line{block.line}"
+    source = executable.with_suffix("." + block.kind)
     source.write_text(program(block, headers))
-    executable = directory / f"line{block.line}"
     package = run(["pkg-config", "--cflags", "--libs", "wengert"], env=environment).split()
     run(
         [*shlex.split(environment.get(variable, compiler)), *options, *WARNINGS]
@@ -148,12 +150,10 @@ def output(block, directory, environment):
         cwd=directory,
         env=environment,
     )
-    if name:
-        source.write_text(block.text())
     return run([str(executable)], cwd=directory, env=environment)
 
 
-def check(block, root, directory, environment):
+def check(block, root, directory, workshop, environment):
     """Raises Failure where the block does not do what it says."""
     if block.kind == "sh":
         commands = [SOURCE_TREE.fullmatch(line.strip()) for line in block.lines]
@@ -165,7 +165,7 @@ def check(block, root, directory, environment):
                 if script and not os.access(root / script, os.X_OK):
                     raise Failure(f"{script} is missing or not executable")
             return
-    printed = output(block, directory, environment)
+    printed = output(block, directory, workshop, environment)
     if printed != block.expected:
         raise Failure(
             "it prints something else\n"
@@ -181,13 +181,14 @@ def check_document(path, root, scratch, environment):
     """The number of blocks of a document, and what is wrong with it."""
     name = path.relative_to(root)
     blocks, wrong = parse(name, path.read_text(encoding="utf-8"))
-    directory = scratch / name
+    directory, workshop = scratch / "documents" / name, scratch / "programs" / name
     directory.mkdir(parents=True)
+    workshop.mkdir(parents=True)
     for data in (root / "demos" / "data").glob("*.csv"):
         shutil.copy(data, directory)
     for block in blocks:
         try:
-            check(block, root, directory, environment)
+            check(block, root, directory, workshop, environment)
         except Failure as failure:
             wrong.append(f"{block}: {failure}")
     return len(blocks), wrong

@@ -174,7 +174,8 @@ AG_API ag_mark ag_graph_mark(ag_graph *graph);
 /* Drops every node made since the mark, with its name and closure, and keeps the memory for the
  * next ones: a loop that records, runs backward and rewinds allocates only in its first round. A
  * handle to a dropped node is stale, and using it is an error, as is a mark that lies in a part
- * dropped before. A mark may be rewound to many times. */
+ * dropped before. A mark may be rewound to many times. Works while the graph has an error, too, and
+ * leaves the error. */
 AG_API ag_status ag_graph_rewind(ag_graph *graph, ag_mark mark);
 
 /* ---- Leaves ---------------------------------------------------------------------------------- */
@@ -321,15 +322,16 @@ AG_API ag_value ag_operand(ag_value x, size_t i);
 /* The local gradient dx / d operand i. NaN if there is no such operand. */
 AG_API ag_real ag_local_gradient(ag_value x, size_t i);
 
-/* One line of the gate table, in words. */
+/* One line of the gate table, in words. Sums, products and choices stand in parentheses. */
 typedef struct ag_gate_info {
     const char *name;
     size_t arity;         /* 0: any number */
     const char *value;    /* "log(x)" */
-    const char *local[3]; /* "1 / x", ...; one for each operand, one for all where arity is 0; NULL
-                             beyond */
+    const char *local[3]; /* "(1 / x)": one for each operand, or one for all of them where arity is
+                             0; NULL beyond */
     const char *domain;   /* "x > 0" */
-    const char *edges; /* conventions at kinks and rims: "at (0): (INF); "; "" if there is none */
+    const char *edges;    /* conventions at kinks and rims, each as operands and local gradients:
+                             " (0, INF)" says that at 0 it is infinite; "" if there is none */
 } ag_gate_info;
 
 /* The table in its own order, comparisons excepted. Static; *count, if not NULL, gets the number of
@@ -344,10 +346,10 @@ typedef ag_value (*ag_function)(ag_graph *graph, size_t n, const ag_value *input
 
 typedef enum ag_verdict {
     AG_AGREES,    /* within tolerance */
-    AG_DISAGREES, /* the analytic gradient is wrong, or the function is too rough for differences
-                     here */
-    AG_KINK, /* the one-sided differences disagree with each other: no derivative here, so nothing
-                is said */
+    AG_DISAGREES, /* the analytic gradient is wrong, or one of the two is not finite, or the function
+                     is too rough for differences here */
+    AG_KINK,      /* the one-sided differences disagree with each other, or grow without bound: no
+                     derivative here, so nothing is said */
 } ag_verdict;
 
 typedef struct ag_gradcheck_row {
@@ -357,27 +359,30 @@ typedef struct ag_gradcheck_row {
     ag_real step;           /* the step that gave it */
     ag_real absolute_error; /* |analytic - numeric| */
     ag_real relative_error; /* absolute_error / max(|analytic|, |numeric|); 0 if both are 0 */
-    bool kink;              /* a kink is suspected within the step */
+    bool kink;              /* a kink, or something as sharp, is suspected within the step */
     ag_verdict verdict;
 } ag_gradcheck_row;
 
 typedef struct ag_gradcheck_options {
     int points;   /* 2: (f(x+h) - f(x-h)) / 2h; 4: the fourth-order formula. 0: 4 */
-    ag_real step; /* h; 0: chosen for each input from its size and the number type's precision */
+    ag_real step; /* h; 0: chosen for each input from its size and the number type's precision, and
+                     made smaller where that disagrees */
     ag_real tolerance; /* agrees if |analytic - numeric| <= tolerance * max(1, |analytic|,
                           |numeric|); 0: 1e-6 (float: 2e-2) */
 } ag_gradcheck_options;
 
-/* Compares the gradient of f at the point `at` (n numbers) with finite differences, on graphs of
- * its own; fills n rows. AG_OK says that the check was carried out; *passed, if not NULL, whether
- * no row disagrees. options and error may be NULL. */
+/* Compares the gradient of f at the point `at` (n numbers) with finite differences, on a graph of
+ * its own that is rewound before each call of f; fills n rows. AG_OK says that the check was
+ * carried out; *passed, if not NULL, whether no row disagrees. options and error may be NULL. An
+ * error of f ends the check, and its message is in error. */
 AG_API ag_status ag_gradcheck(ag_function f, void *context, size_t n, const ag_real *at,
                               const ag_gradcheck_options *options, ag_gradcheck_row *rows,
                               bool *passed, ag_error_details *error);
 
-/* The same for a recorded root and n leaves of its graph, by setting the leaves and running
- * forward; the leaves' values and gradients and the root's value are afterwards as they were. A
- * recorded comparison that comes out differently is a kink. */
+/* The same for a recorded root and n variables of its graph, by setting them and running forward;
+ * all values and gradients are afterwards as they were. A recorded comparison that comes out
+ * differently within the step is a kink; at the present values already, it is AG_BRANCH. Takes 17
+ * bytes a node for the time (float: 9). */
 AG_API ag_status ag_gradcheck_root(ag_value root, size_t n, const ag_value *leaves,
                                    const ag_gradcheck_options *options, ag_gradcheck_row *rows,
                                    bool *passed);
@@ -389,9 +394,11 @@ AG_API ag_status ag_gradcheck_print(FILE *file, size_t n, const char *const *nam
 
 /* ---- Explanations and drawings --------------------------------------------------------------- */
 
-/* Writes two tables: forward (step, gate, operands, value) and backward, one line per edge:
- * upstream * local = contribution, with the running sum where a value is used more than once. Works
- * on the side: no gradient of the graph changes. */
+/* Writes two tables: forward (step, node, gate with its operands, value) and backward, one line per
+ * edge: upstream * local = contribution, with the formula of the local gradient, and the running
+ * sum where a value is used more than once. A value without a name is called v1, v2, ... in
+ * topological order, a constant without a name by its number. Works on the side: no gradient of the
+ * graph changes. */
 AG_API ag_status ag_explain(ag_value root, FILE *file);
 
 typedef struct ag_dot_options {
@@ -401,9 +408,10 @@ typedef struct ag_dot_options {
     const char *title;       /* NULL: none */
 } ag_dot_options;
 
-/* Writes what root depends on for Graphviz: value and gradient (of root) in each node, local
- * gradients on the edges; variables, constants, gates and root told apart. options may be NULL.
- * Works on the side, as ag_explain does. */
+/* Writes what root depends on for Graphviz: value (black) and gradient of root (red) in each node,
+ * local gradients on the edges; variables (blue), constants (grey), gates (round) and root (two
+ * lines around) told apart. Values are called as ag_explain calls them. options may be NULL. Works
+ * on the side, as ag_explain does. */
 AG_API ag_status ag_write_dot(ag_value root, FILE *file, const ag_dot_options *options);
 
 #ifdef __cplusplus

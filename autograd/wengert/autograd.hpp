@@ -820,6 +820,9 @@ class graph
 
     explicit graph(const ag_graph_options &options) noexcept : graph_(ag_graph_new(&options)) {}
 
+    graph(const graph &) = delete;
+    graph &operator=(const graph &) = delete;
+
     graph(graph &&other) noexcept : graph_(other.graph_)
     {
         other.graph_ = nullptr;

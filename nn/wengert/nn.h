@@ -21,7 +21,9 @@
  * an explicit seed: the same seed gives the same bits on the same machine and libm. Models and
  * datasets are freed by nn_model_free and nn_dataset_free; both take NULL. Functions that return
  * ag_status or a pointer fail with a negative status or NULL and fill the nn_error they are given
- * (which may be NULL). Different threads may use different models at the same time.
+ * (which may be NULL, and is left alone by success). Rows are counted from 0, lines and columns of
+ * files from 1. Different threads may use different models at the same time, and the same one or
+ * the same data where it is const.
  */
 #ifndef WENGERT_NN_H
 #define WENGERT_NN_H
@@ -35,7 +37,7 @@ extern "C" {
 typedef struct nn_error {
     ag_status status;
     char message[240]; /* whole: with the file, line and column where there is one */
-    char file[240];    /* "" where no file is concerned */
+    char file[240];    /* "" where no file is concerned; a longer path's end */
     size_t line;       /* from 1; 0 where no line is concerned */
     size_t column;     /* the cell in the line, from 1; 0 where no cell is concerned */
 } nn_error;
@@ -59,8 +61,8 @@ AG_API size_t nn_random_below(nn_random *random, size_t n);
 /* order becomes a random permutation of what it holds (Fisher and Yates) */
 AG_API void nn_random_shuffle(nn_random *random, size_t n, size_t *order);
 
-/* n weights uniform in +-sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio, 2010): for tanh, sigmoid
- */
+/* n weights uniform in +-sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio, 2010): for tanh and
+ * sigmoid */
 AG_API void nn_init_glorot(nn_random *random, size_t fan_in, size_t fan_out, size_t n,
                            ag_real *weights);
 /* n weights uniform in +-sqrt(6 / fan_in) (He, Zhang, Ren, Sun, 2015): for relu and its kin */
@@ -95,11 +97,13 @@ AG_API ag_value nn_neuron(size_t n, const ag_value *weights, const ag_value *inp
                           nn_activation activation);
 
 /* A row of neurons over the same inputs: outputs = activation(weights * inputs + biases);
- * weights out x in, biases out, inputs in, outputs out. Returns the graph's status. */
+ * weights out x in, biases out, inputs in, outputs out. Returns the graph's status;
+ * AG_INVALID_ARGUMENT for an array that is NULL or a size of 0. */
 AG_API ag_status nn_layer(size_t in, size_t out, const ag_value *weights, const ag_value *biases,
                           const ag_value *inputs, nn_activation activation, ag_value *outputs);
 
-/* probabilities[i] = exp(logits[i]) / sum_j exp(logits[j]), without overflow; n of each */
+/* probabilities[i] = exp(logits[i]) / sum_j exp(logits[j]), without overflow; n of each, and both
+ * may be the same array. Returns as nn_layer does. */
 AG_API ag_status nn_softmax(size_t n, const ag_value *logits, ag_value *probabilities);
 
 /* ---- Losses ---------------------------------------------------------------------------------- */
@@ -111,33 +115,25 @@ AG_API ag_status nn_softmax(size_t n, const ag_value *logits, ag_value *probabil
 typedef ag_value (*nn_loss)(size_t n, const ag_value *outputs, const ag_value *targets,
                             void *context);
 
-/* 1/2 sum_i (output_i - target_i)^2 */
-AG_API ag_value nn_half_squared_error(size_t n, const ag_value *outputs, const ag_value *targets,
-                                      void *context);
-/* 1/n sum_i (output_i - target_i)^2 */
-AG_API ag_value nn_mean_squared_error(size_t n, const ag_value *outputs, const ag_value *targets,
-                                      void *context);
-/* sum_i |output_i - target_i| */
-AG_API ag_value nn_absolute_error(size_t n, const ag_value *outputs, const ag_value *targets,
-                                  void *context);
-/* Outputs are probabilities p: -sum_i t_i log p_i + (1 - t_i) log(1 - p_i), where 0 log 0 = 0 */
-AG_API ag_value nn_binary_cross_entropy(size_t n, const ag_value *outputs, const ag_value *targets,
-                                        void *context);
-/* The same from logits z, p = sigmoid(z): sum_i softplus(z_i) - t_i z_i; right at any size of z */
-AG_API ag_value nn_binary_cross_entropy_logits(size_t n, const ag_value *outputs,
-                                               const ag_value *targets, void *context);
-/* Outputs are logits z: sum_i t_i (logsumexp(z) - z_i); right at any size of z */
-AG_API ag_value nn_softmax_cross_entropy(size_t n, const ag_value *outputs, const ag_value *targets,
-                                         void *context);
-/* Outputs are the probabilities of a softmax layer: -sum_i t_i log p_i, where 0 log 0 = 0 */
-AG_API ag_value nn_negative_log_likelihood(size_t n, const ag_value *outputs,
-                                           const ag_value *targets, void *context);
-/* Outputs are scores s: sum_i max(0, 1 - t_i s_i), t_i = 1 where the target is above 0, else -1 */
-AG_API ag_value nn_hinge(size_t n, const ag_value *outputs, const ag_value *targets, void *context);
+/* X(NAME, name, formula): the function is nn_name; o are the outputs, t the targets, i runs over
+ * all of them. p are outputs that are probabilities (0 log 0 is 0), z outputs that are logits, with
+ * which a loss is right at any size; s are scores. */
+#define NN_LOSS_LIST(X)                                                                            \
+    X(HALF_SQUARED_ERROR, half_squared_error, "1/2 sum_i (o_i - t_i)^2")                           \
+    X(MEAN_SQUARED_ERROR, mean_squared_error, "1/n sum_i (o_i - t_i)^2")                           \
+    X(ABSOLUTE_ERROR, absolute_error, "sum_i |o_i - t_i|")                                         \
+    X(BINARY_CROSS_ENTROPY, binary_cross_entropy, "-sum_i t_i log(p_i) + (1 - t_i) log(1 - p_i)")  \
+    X(BINARY_CROSS_ENTROPY_LOGITS, binary_cross_entropy_logits,                                    \
+      "sum_i softplus(z_i) - t_i z_i, the above of p = sigmoid(z)")                                \
+    X(SOFTMAX_CROSS_ENTROPY, softmax_cross_entropy, "sum_i t_i (logsumexp(z) - z_i)")              \
+    X(NEGATIVE_LOG_LIKELIHOOD, negative_log_likelihood, "-sum_i t_i log(p_i)")                     \
+    X(HINGE, hinge, "sum_i max(0, 1 - y_i s_i), y_i = 1 where t_i > 0, else -1")
 
-/* Softmax cross-entropy with the class itself for a target: logsumexp(z) - z_class, computed as
- * log(sum_i exp(z_i - z_class)), which keeps small losses exact. */
-AG_API ag_value nn_softmax_cross_entropy_class(size_t n, const ag_value *logits, size_t klass);
+#define NN_X(NAME, name, formula)                                                                  \
+    AG_API ag_value nn_##name(size_t n, const ag_value *outputs, const ag_value *targets,          \
+                              void *context);
+NN_LOSS_LIST(NN_X)
+#undef NN_X
 
 #define NN_HALF_SQUARED_ERROR nn_half_squared_error
 #define NN_MEAN_SQUARED_ERROR nn_mean_squared_error
@@ -147,6 +143,11 @@ AG_API ag_value nn_softmax_cross_entropy_class(size_t n, const ag_value *logits,
 #define NN_SOFTMAX_CROSS_ENTROPY nn_softmax_cross_entropy
 #define NN_NEGATIVE_LOG_LIKELIHOOD nn_negative_log_likelihood
 #define NN_HINGE nn_hinge
+
+/* Softmax cross-entropy with the class itself for a target: logsumexp(z) - z_class. Like that from
+ * targets it is right at any size of z, and exact where it is small. A null value, and
+ * AG_INVALID_ARGUMENT in the graph, for a class that is not below n. */
+AG_API ag_value nn_softmax_cross_entropy_class(size_t n, const ag_value *logits, size_t klass);
 
 /* ---- Optimisers ------------------------------------------------------------------------------ */
 
@@ -173,8 +174,8 @@ AG_API nn_optimizer nn_adam(double rate);
 
 /* ---- Data ------------------------------------------------------------------------------------ */
 
-/* Rows of features, each with a class (classification) or target numbers (regression). Immutable.
- */
+/* Rows of features, each with a class (classification) or target numbers (regression); at least one
+ * row and one feature, all numbers finite. Immutable. */
 typedef struct nn_dataset nn_dataset;
 
 typedef enum nn_csv_header {
@@ -190,16 +191,22 @@ typedef struct nn_csv_options {
     char separator; /* 0: a comma */
 } nn_csv_options;
 
-/* Reads a file of comma-separated values as RFC 4180 says (quoted cells, doubled quotes, line
- * breaks within quotes, LF or CRLF; a byte order mark is skipped). Every column but the label's
- * must be a finite number, with a point whatever the locale. Classes are numbered in numerical
- * order where all their names are numbers, else in the order of their first appearance. NULL
- * options: the last column is the label (an options struct of zeros takes the first). NULL, with
- * line and column in error: a cell that is no number, a line with another number of cells, a quote
- * that does not close, a NUL byte; NULL: no such file, no rows, no memory. */
+/* Reads a file of comma-separated values as RFC 4180 says: quoted cells, doubled quotes, line
+ * breaks within quotes, LF or CRLF; no quotes elsewhere. A byte order mark and blank lines at the
+ * end are skipped. Every column but the label's must be a finite decimal number, with a point
+ * whatever the locale, rounded correctly; blanks around it are allowed. A class is what its cell
+ * says, to the letter, and not empty. Classes are numbered in numerical order where all their names
+ * are numbers, else in the order of their first appearance. NULL options: the last column is the
+ * label (an options struct of zeros takes the first).
+ *
+ * NULL: AG_PARSE for a cell that is no number, a line with another number of cells than the first,
+ * a quote that does not close or stands where it may not, a NUL byte, all with line and column; and
+ * for a file without rows. AG_IO: the file can't be read. AG_INVALID_ARGUMENT: no such label
+ * column, or a quote or line break for a separator. AG_OUT_OF_MEMORY. */
 AG_API nn_dataset *nn_read_csv(const char *path, const nn_csv_options *options, nn_error *error);
 
-/* From arrays, which are copied: inputs rows x features, labels in 0 .. classes-1. */
+/* From arrays, which are copied: inputs rows x features, labels in 0 .. classes-1. NULL, here and
+ * below: a size is 0, a number is not finite, a label is too large, no memory. */
 AG_API nn_dataset *nn_dataset_classes(size_t rows, size_t features, const ag_real *inputs,
                                       size_t classes, const size_t *labels, nn_error *error);
 /* From arrays, which are copied: inputs rows x features, targets rows x outputs. */
@@ -226,8 +233,8 @@ AG_API const char *nn_feature_name(const nn_dataset *data, size_t feature);
 
 /* Cuts data in two, in a seeded random order, class by class (so both parts have the classes in
  * data's proportions): the first gets `fraction` of each class, rounded, the second the rest. Both
- * are new and yours. AG_INVALID_ARGUMENT: fraction is not in (0, 1), or a part would be empty; both
- * parts are NULL then. */
+ * are new and yours. AG_INVALID_ARGUMENT: fraction is not in (0, 1), or a part would be empty. Both
+ * parts are NULL after an error. */
 AG_API ag_status nn_split(const nn_dataset *data, double fraction, uint64_t seed,
                           nn_dataset **first, nn_dataset **second);
 
@@ -251,7 +258,9 @@ AG_API size_t nn_parameter_count(const nn_model *model);
 AG_API ag_real *nn_parameters(nn_model *model);
 
 /* Records the net: from nn_parameter_count parameters and nn_model_inputs inputs (already
- * standardised), values of one graph, to nn_model_outputs outputs. Returns the graph's status. */
+ * standardised), values of one graph, to nn_model_outputs outputs. Returns the graph's status;
+ * AG_INVALID_ARGUMENT where an argument is NULL, AG_OUT_OF_MEMORY where there is no place for the
+ * hidden layers. */
 AG_API ag_status nn_model_record(const nn_model *model, const ag_value *parameters,
                                  const ag_value *inputs, ag_value *outputs);
 
@@ -260,7 +269,7 @@ AG_API ag_status nn_model_record(const nn_model *model, const ag_value *paramete
 AG_API void nn_standardise(const nn_model *model, const ag_real *inputs, ag_real *standardised);
 
 /* Outputs (logits) for rows of inputs, not yet standardised; inputs rows x nn_model_inputs, outputs
- * rows x nn_model_outputs. */
+ * rows x nn_model_outputs. Records the net once for each call, so hand over many rows at a time. */
 AG_API ag_status nn_predict(const nn_model *model, size_t rows, const ag_real *inputs,
                             ag_real *outputs, nn_error *error);
 
@@ -272,11 +281,12 @@ AG_API size_t nn_predicted_class(size_t n, const ag_real *outputs);
  * not fit the model, or if there is no memory. */
 AG_API double nn_accuracy(const nn_model *model, const nn_dataset *data);
 
-/* counts[true class * classes + predicted class], classes x classes */
+/* counts[true class * classes + predicted class], classes x classes, begins at 0 */
 AG_API ag_status nn_confusion(const nn_model *model, const nn_dataset *data, size_t *counts,
                               nn_error *error);
 
-/* The mean of a loss over data's rows; NaN as for nn_accuracy. */
+/* The mean of a loss (NULL: as in nn_fit_options) over data's rows; NaN if data does not fit the
+ * model, the loss fails, or there is no memory. */
 AG_API double nn_mean_loss(const nn_model *model, const nn_dataset *data, nn_loss loss,
                            void *loss_context);
 
@@ -297,25 +307,30 @@ typedef struct nn_fit_options {
     void *loss_context;
     nn_optimizer optimizer; /* step NULL: nn_adam(0.01) */
     size_t epochs;          /* 0: 100 */
-    size_t batch;           /* samples per step; 0: 32; a last smaller batch is a step, too */
+    size_t batch;           /* samples per step; 0: 32; more than there are: all of them. A last
+                               smaller batch is a step, too */
     uint64_t seed;          /* of the order, drawn anew for each epoch */
-    bool keep_scale;        /* do not standardise the inputs */
+    bool keep_scale;        /* do not learn a standardisation */
     FILE *progress; /* NULL: silence. A terminal gets one line, rewritten; another file a line for
                        each tenth of the epochs */
-    bool (*on_epoch)(const nn_epoch *epoch,
-                     void *user); /* false stops the training, successfully */
+    /* Sees the model as it is after the epoch; false stops the training, successfully. */
+    bool (*on_epoch)(const nn_epoch *epoch, void *user);
     void *on_epoch_user;
 } nn_fit_options;
 
-/* Trains on data. The first call learns the standardisation of the inputs (mean 0, deviation 1 on
- * data; a column that does not vary is divided by 1), later calls keep it. A failure leaves the
- * parameters as they were before the call. options may be NULL. AG_NOT_FINITE: the loss or a
- * gradient left the numbers. */
+/* Trains on data. The first call that succeeds settles the standardisation of the inputs (mean 0,
+ * deviation 1 on data; a column that does not vary is divided by 1; none with keep_scale), later
+ * ones keep it. A failure leaves parameters and standardisation as they were before the call.
+ * options may be NULL. Data fits a model with as many inputs as features and as many outputs as
+ * classes or numbers to predict; two classes also fit one output. AG_INVALID_ARGUMENT: data that
+ * does not fit, or an option out of its range. AG_NOT_FINITE: a loss, a gradient or a parameter
+ * left the numbers; the message names epoch and row. */
 AG_API ag_status nn_fit(nn_model *model, const nn_dataset *data, const nn_fit_options *options,
                         nn_error *error);
 
-/* Loss and gradient of the mean loss over some rows of data, through a graph, gate by gate: what
- * nn_fit steps along. rows holds count row numbers; gradient nn_parameter_count numbers. */
+/* Mean loss over some rows of data and its gradient, through a graph, gate by gate: what nn_fit
+ * steps along. rows holds count row numbers, which may repeat; gradient nn_parameter_count
+ * numbers. */
 AG_API ag_status nn_loss_gradient(const nn_model *model, const nn_dataset *data, size_t count,
                                   const size_t *rows, nn_loss loss, void *loss_context,
                                   double *mean_loss, ag_real *gradient, nn_error *error);

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Mini-batches: a gradient from some of the data is a noisy gradient from all of it, and cheap.
+ *
+ * The loss is a mean over N samples, so its gradient is the mean of the samples' gradients. Cut the
+ * data into batches of B, and the mean of the batches' gradients is the full gradient again:
+ *
+ *     grad L = 1/N sum_i grad l_i = 1/(N/B) sum_batches (1/B sum_{i in batch} grad l_i)
+ *
+ * So a step along a batch's gradient is right on average, for B/N of the work: an epoch, in which
+ * each sample has its turn once, makes N/B steps instead of one. What is paid for them is noise.
+ * Drawn without replacement, the gradient of a batch has the standard deviation
+ *
+ *     sigma_B = sigma_1 sqrt(1/B (N - B) / (N - 1))
+ *
+ * Where the full gradient goes to 0, the noise does not: at a constant rate the parameters keep
+ * moving about the minimum. A rate that falls lets them settle.
+ *
+ * The model is a line, y = a x + b: two parameters, so that everything can be drawn.
+ */
+#include "picture.h"
+
+#include <wengert/nn.h>
+
+#include <math.h>
+#include <stdlib.h>
+
+enum {
+    N = 64,
+    EPOCHS = 20,
+    RUNS = 4,
+    DRAWS = 10000, /* of batches, to measure the noise */
+};
+
+typedef struct vector {
+    double a, b;
+} vector;
+
+static ag_real inputs[N], targets[N];
+
+/* y = 2 x - 1 and noise */
+static void make_data(void)
+{
+    nn_random random = nn_random_seed(1);
+    for (size_t i = 0; i < N; i++) {
+        const double x = 4 * nn_random_uniform(&random) - 1;
+        inputs[i] = (ag_real)x;
+        targets[i] = (ag_real)(2 * x - 1 + 0.5 * nn_random_normal(&random));
+    }
+}
+
+/* ---- The gradient, by the engine ------------------------------------------------------------- */
+
+typedef struct line {
+    ag_graph *graph;
+    ag_value a, b;
+    ag_mark mark;
+} line;
+
+/* The gradient at p of the mean of 1/2 (a x + b - y)^2 over some samples. Leaves accumulate: each
+ * sample adds its own, and is forgotten by the rewind. */
+static vector take_gradient(const line *self, vector p, size_t count, const size_t *rows)
+{
+    ag_set(self->a, (ag_real)p.a);
+    ag_set(self->b, (ag_real)p.b);
+    ag_zero_grad(self->graph);
+    for (size_t i = 0; i < count; i++) {
+        ag_value x = ag_constant(self->graph, inputs[rows[i]]);
+        ag_value y = ag_constant(self->graph, targets[rows[i]]);
+        ag_value error = ag_sub(ag_add(ag_mul(self->a, x), self->b), y);
+        ag_backward(ag_scale(ag_square(error), (ag_real)0.5));
+        ag_graph_rewind(self->graph, self->mark);
+    }
+    return (vector){(double)ag_grad(self->a) / (double)count,
+                    (double)ag_grad(self->b) / (double)count};
+}
+
+/* ---- Right on average ------------------------------------------------------------------------ */
+
+static void compare_means(const line *self, const size_t *all)
+{
+    enum {
+        BATCH = 8
+    };
+    const vector origin = {0, 0};
+    vector mean = {0, 0};
+    printf("gradient at a = b = 0       d/da      d/db\n");
+    for (size_t at = 0; at < N; at += BATCH) {
+        const vector g = take_gradient(self, origin, BATCH, all + at);
+        printf("  samples %2zu to %2zu      %8.4f  %8.4f\n", at, at + BATCH - 1, g.a, g.b);
+        mean.a += g.a * BATCH / N;
+        mean.b += g.b * BATCH / N;
+    }
+    const vector full = take_gradient(self, origin, N, all);
+    printf("  mean of the eight     %8.4f  %8.4f\n", mean.a, mean.b);
+    printf("  all samples at once   %8.4f  %8.4f\n", full.a, full.b);
+    /* a few roundings of each of N additions at most, and in practice fewer */
+    const double size = fmax(fabs(full.a), fabs(full.b));
+    const double difference = fmax(fabs(mean.a - full.a), fabs(mean.b - full.b)) / size;
+    printf("  the same but for rounding: %s\n",
+           difference <= 4 * (double)AG_REAL_EPSILON ? "yes" : "NO");
+}
+
+/* ---- Noise ----------------------------------------------------------------------------------- */
+
+static double measure_distance(vector p, vector q)
+{
+    return hypot(p.a - q.a, p.b - q.b);
+}
+
+static void compare_noise(const line *self, size_t *all)
+{
+    const vector origin = {0, 0}, full = take_gradient(self, origin, N, all);
+    vector sample[N];
+    double squares = 0;
+    for (size_t i = 0; i < N; i++) {
+        sample[i] = take_gradient(self, origin, 1, &i);
+        squares += pow(measure_distance(sample[i], full), 2);
+    }
+    const double sigma = sqrt(squares / N);
+    nn_random random = nn_random_seed(2);
+    printf("\nbatch   deviation from the full gradient\n"
+           "size    %d batches   formula\n",
+           DRAWS);
+    for (size_t batch = 1; batch <= N; batch *= 4) {
+        squares = 0;
+        for (int draw = 0; draw < DRAWS; draw++) {
+            vector mean = {0, 0};
+            nn_random_shuffle(&random, N, all);
+            for (size_t i = 0; i < batch; i++) {
+                mean.a += sample[all[i]].a / (double)batch;
+                mean.b += sample[all[i]].b / (double)batch;
+            }
+            squares += pow(measure_distance(mean, full), 2);
+        }
+        printf("%4zu %16.2f %9.2f\n", batch, sqrt(squares / DRAWS),
+               sigma * sqrt((double)(N - batch) / (double)(batch * (N - 1))));
+    }
+}
+
+/* ---- Descent --------------------------------------------------------------------------------- */
+
+typedef struct run {
+    const char *name;
+    size_t batch;
+    bool falling; /* rate 0.1 / epoch in place of 0.1 */
+    size_t steps;
+    vector path[EPOCHS * N + 1];
+} run;
+
+static double compute_loss(vector p)
+{
+    double sum = 0;
+    for (size_t i = 0; i < N; i++)
+        sum += pow(p.a * (double)inputs[i] + p.b - (double)targets[i], 2);
+    return sum / (2 * N);
+}
+
+/* The normal equations. */
+static vector find_minimum(void)
+{
+    double x = 0, y = 0, xx = 0, xy = 0;
+    for (size_t i = 0; i < N; i++) {
+        x += (double)inputs[i];
+        y += (double)targets[i];
+        xx += (double)inputs[i] * (double)inputs[i];
+        xy += (double)inputs[i] * (double)targets[i];
+    }
+    const double a = (N * xy - x * y) / (N * xx - x * x);
+    return (vector){a, (y - a * x) / N};
+}
+
+static void descend(const line *self, size_t *all, run *r)
+{
+    nn_random random = nn_random_seed(3);
+    vector p = {0, 0};
+    r->path[0] = p;
+    for (size_t epoch = 1; epoch <= EPOCHS; epoch++) {
+        const double rate = r->falling ? 0.1 / (double)epoch : 0.1;
+        nn_random_shuffle(&random, N, all);
+        for (size_t at = 0; at < N; at += r->batch) {
+            const vector g = take_gradient(self, p, r->batch, all + at);
+            p = (vector){p.a - rate * g.a, p.b - rate * g.b};
+            r->path[++r->steps] = p;
+        }
+    }
+}
+
+/* How much more the loss is after some epochs than at its minimum. */
+static double find_excess(const run *r, size_t epoch)
+{
+    return compute_loss(r->path[epoch * r->steps / EPOCHS]) - compute_loss(find_minimum());
+}
+
+static void compare_runs(const run runs[RUNS])
+{
+    static const size_t epochs[] = {0, 1, 2, 5, 10, 20};
+    printf("\nloss above its minimum\nepoch");
+    for (int i = 0; i < RUNS; i++)
+        printf("%14s", runs[i].name);
+    printf("\n");
+    for (size_t k = 0; k < sizeof(epochs) / sizeof(epochs[0]); k++) {
+        printf("%5zu", epochs[k]);
+        for (int i = 0; i < RUNS; i++)
+            printf("%14.5f", find_excess(&runs[i], epochs[k]));
+        printf("\n");
+    }
+    printf("steps");
+    for (int i = 0; i < RUNS; i++)
+        printf("%14zu", runs[i].steps);
+    printf("\n");
+}
+
+/* ---- Pictures -------------------------------------------------------------------------------- */
+
+static void write_runs(FILE *file, const run runs[RUNS])
+{
+    fprintf(file, "$runs << EOD\n"); /* epoch, a, b, loss above its minimum */
+    const double minimum = compute_loss(find_minimum());
+    for (int i = 0; i < RUNS; i++) {
+        for (size_t step = 0; step <= runs[i].steps; step++) {
+            const vector p = runs[i].path[step];
+            fprintf(file, "%g %g %g %g\n", (double)(EPOCHS * step) / (double)runs[i].steps, p.a,
+                    p.b, compute_loss(p) - minimum);
+        }
+        fprintf(file, "\n\n");
+    }
+    fprintf(file, "EOD\n");
+}
+
+static void draw_paths(const char *directory, const run runs[RUNS])
+{
+    picture drawing = open_picture(directory, "mini_batches_paths.gp");
+    if (drawing.file == NULL)
+        return;
+    write_runs(drawing.file, runs);
+    double x = 0, xx = 0;
+    for (size_t i = 0; i < N; i++) {
+        x += (double)inputs[i] / N;
+        xx += (double)inputs[i] * (double)inputs[i] / N;
+    }
+    const vector least = find_minimum();
+    /* the loss is quadratic: its second derivatives and its minimum say everything */
+    fprintf(drawing.file,
+            "u(a) = a - (%g)\n"
+            "v(b) = b - (%g)\n"
+            "set contour base\n"
+            "unset surface\n"
+            "set cntrparam levels discrete 0.01, 0.03, 0.1, 0.3, 1, 3, 10\n"
+            "set isosamples 121\n"
+            "set table $contours\n"
+            "splot [-0.5:3.5] [-2.2:1.2] (%g * u(x)**2 + 2 * %g * u(x) * v(y) + v(y)**2) / 2\n"
+            "unset table\n"
+            "set title 'The loss from above, and four ways down to its minimum'\n"
+            "set xlabel 'a'\n"
+            "set ylabel 'b'\n"
+            "set key top left Left reverse\n"
+            "plot [-0.5:3.5] [-2.2:1.2] $contours with lines lc rgb 'gray75' notitle",
+            least.a, least.b, xx, x);
+    static const int from_back[] = {2, 3, 1, 0};
+    for (int i = 0; i < RUNS; i++)
+        fprintf(drawing.file,
+                ", \\\n  $runs index %d using 2:3 with linespoints lc %d lw %g pt 7"
+                " ps %g title 'batch: %s'",
+                from_back[i], from_back[i] + 1, 1.0, 0.3, runs[from_back[i]].name);
+    fprintf(drawing.file, "\n");
+    close_picture(&drawing);
+}
+
+static void draw_losses(const char *directory, const run runs[RUNS])
+{
+    picture drawing = open_picture(directory, "mini_batches_losses.gp");
+    if (drawing.file == NULL)
+        return;
+    write_runs(drawing.file, runs);
+    fprintf(drawing.file,
+            "set title 'Loss above its minimum'\n"
+            "set xlabel 'epochs: samples looked at / 64'\n"
+            "set logscale y\n"
+            "set format y '10^{%%T}'\n"
+            "set key top right\n"
+            "plot [0:%d] [1e-6:10]",
+            EPOCHS);
+    static const int from_back[] = {2, 3, 1, 0};
+    for (int i = 0; i < RUNS; i++)
+        fprintf(drawing.file, "%s$runs index %d using 1:4 with lines lc %d lw 1 title 'batch: %s'",
+                i == 0 ? " " : ", \\\n  ", from_back[i], from_back[i] + 1, runs[from_back[i]].name);
+    fprintf(drawing.file, "\n");
+    close_picture(&drawing);
+}
+
+int main(int argc, char **argv)
+{
+    const char *directory = argc > 1 ? argv[1] : NULL;
+    make_data();
+    size_t all[N];
+    for (size_t i = 0; i < N; i++)
+        all[i] = i;
+    line l = {.graph = ag_graph_new(NULL)};
+    l.a = ag_variable(l.graph, 0);
+    l.b = ag_variable(l.graph, 0);
+    l.mark = ag_graph_mark(l.graph);
+    compare_means(&l, all);
+    compare_noise(&l, all);
+    static run runs[RUNS] = {{.name = "all 64", .batch = N},
+                             {.name = "8", .batch = 8},
+                             {.name = "1", .batch = 1},
+                             {.name = "1, falling", .batch = 1, .falling = true}};
+    for (int i = 0; i < RUNS; i++)
+        descend(&l, all, &runs[i]);
+    compare_runs(runs);
+    draw_paths(directory, runs);
+    draw_losses(directory, runs);
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the tests of nn share: cmocka, comparisons of real numbers, temporary files, and memory that
+ * is counted and fails on demand.
+ */
+#ifndef WENGERT_NN_TESTING_H
+#define WENGERT_NN_TESTING_H
+
+#include "net.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+/* A few roundings of the library's number type. */
+#define ROUNDING (64 * (double)AG_REAL_EPSILON)
+
+/* Equal to within tolerance * max(1, |expected|); infinities must be the same one. */
+#define assert_close(actual, expected, tolerance)                                                  \
+    check_close((double)(actual), (double)(expected), tolerance, #actual, __FILE__, __LINE__)
+
+static inline void check_close(double actual, double expected, double tolerance, const char *what,
+                               const char *file, int line)
+{
+    const double size = fabs(expected) > 1 ? fabs(expected) : 1;
+    if (actual == expected || fabs(actual - expected) <= tolerance * size)
+        return;
+    print_error("%s is %.17g, not %.17g\n", what, actual, expected);
+    _fail(file, line);
+}
+
+#define assert_contains(text, part) check_contains(text, part, __FILE__, __LINE__)
+
+static inline void check_contains(const char *text, const char *part, const char *file, int line)
+{
+    if (strstr(text, part) != NULL)
+        return;
+    print_error("\"%s\" is not in \"%s\"\n", part, text);
+    _fail(file, line);
+}
+
+/* ---- Memory ---------------------------------------------------------------------------------- */
+
+/* Blocks that live, requests since counting began, and the request that fails (0: none), alone or
+ * with all after it. */
+static struct {
+    void *(*before)(void *pointer, size_t size);
+    size_t live, requests, failing;
+    bool for_good;
+} memory;
+
+static inline void *counting_memory(void *pointer, size_t size)
+{
+    if (size == 0) {
+        free(pointer);
+        memory.live--;
+        return NULL;
+    }
+    memory.requests++;
+    if (memory.failing != 0 &&
+        (memory.for_good ? memory.requests >= memory.failing : memory.requests == memory.failing))
+        return NULL;
+    memory.live += pointer == NULL;
+    return realloc(pointer, size);
+}
+
+static inline void count_memory(size_t failing, bool for_good)
+{
+    memory.before = nni_memory;
+    memory.live = memory.requests = 0;
+    memory.failing = failing;
+    memory.for_good = for_good;
+    nni_memory = counting_memory;
+}
+
+static inline void stop_counting_memory(void)
+{
+    nni_memory = memory.before;
+}
+
+/* Makes each request for memory fail in turn, first alone, then with all that follow. attempt
+ * returns whether it succeeded, and cleans up; an attempt in which no request failed ends the loop.
+ * Returns how many requests could be made to fail. */
+static inline size_t fail_each_request(bool (*attempt)(void *context), void *context)
+{
+    size_t failed = 0;
+    for (int for_good = 0; for_good < 2; for_good++) {
+        for (size_t n = 1;; n++) {
+            count_memory(n, for_good != 0);
+            const bool succeeded = attempt(context);
+            stop_counting_memory();
+            assert_int_equal(memory.live, 0);
+            if (memory.requests < n) {
+                assert_true(succeeded);
+                break;
+            }
+            assert_false(succeeded);
+            failed++;
+        }
+    }
+    return failed;
+}
+
+#endif
