@@ -37,8 +37,8 @@ ag_real agi_lgamma(ag_real x);
 #define EQ(p, q) ((p) == (q))
 #define NE(p, q) ((p) != (q))
 /* Whether max (min) is its first operand: a tie goes there, and so does a NaN of its own. */
-#define TAKES_MAX(p, q) (!((q) > (p) || (q) != (q)))
-#define TAKES_MIN(p, q) (!((q) < (p) || (q) != (q)))
+#define TAKES_MAX(p, q) ((p) >= (q) || (p) != (p))
+#define TAKES_MIN(p, q) ((p) <= (q) || (p) != (p))
 #define MAX(p, q) (TAKES_MAX(p, q) ? (p) : (q))
 #define MIN(p, q) (TAKES_MIN(p, q) ? (p) : (q))
 #define SIGN(p) ((p) > 0 ? (ag_real)1 : (p) < 0 ? (ag_real)-1 : (p))

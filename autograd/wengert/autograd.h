@@ -8,8 +8,7 @@
  *     ag_value z = ag_log(ag_mul(x, y));
  *     ag_backward(z);
  *     printf("z = %g, dz/dx = %g, dz/dy = %g\n", ag_data(z), ag_grad(x), ag_grad(y));
- *     ag_graph_free(graph);                              prints z = 1.79176, dz/dx = 0.5, dz/dy =
- * 0.333333
+ *     ag_graph_free(graph);                     prints z = 1.79176, dz/dx = 0.5, dz/dy = 0.333333
  *
  * A gate computes its value the moment it is made and remembers its operands; ag_backward walks
  * from a root back to the leaves and multiplies upstream by local gradients. There is no global
@@ -234,16 +233,15 @@ AG_API size_t ag_topological_order(ag_value root, ag_value *order, size_t capaci
 /* One function for each line of the gate table, which gives value, local gradients, domain and
  * edges:
  *
- *     ag_value ag_neg(ag_value x);                                    AG_UNARY
- *     ag_value ag_add(ag_value a, ag_value b);                        AG_BINARY
- *     ag_value ag_select(ag_value c, ag_value a, ag_value b);         AG_TERNARY: a where c is not
- * 0, else b bool     ag_gt(ag_value a, ag_value b);                         AG_COMPARE: answers,
- * and records the outcome
+ *     ag_value ag_neg(ag_value x);                               AG_UNARY
+ *     ag_value ag_add(ag_value a, ag_value b);                   AG_BINARY
+ *     ag_value ag_select(ag_value c, ag_value a, ag_value b);    AG_TERNARY: a where c != 0, else b
+ *     bool ag_gt(ag_value a, ag_value b);                        AG_COMPARE: answers and records
  *
- * neg add sub mul div pow max min abs sign floor step select, square reciprocal sqrt cbrt hypot,
- * exp exp2 expm1 log log2 log10 log1p, sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh
- * atanh, erf erfc lgamma polygamma, sigmoid softplus relu, chain; gt ge lt le eq ne. A comparison
- * that fails answers false. */
+ * neg add sub mul div pow max min abs sign floor step select; square reciprocal sqrt cbrt hypot;
+ * exp exp2 expm1 log log2 log10 log1p; sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh
+ * atanh; erf erfc lgamma polygamma; sigmoid softplus relu; chain; and gt ge lt le eq ne. A
+ * comparison that fails answers false. */
 #define AG_UNARY(name, ...) AG_API ag_value ag_##name(ag_value x);
 #define AG_BINARY(name, ...) AG_API ag_value ag_##name(ag_value a, ag_value b);
 #define AG_TERNARY(name, ...) AG_API ag_value ag_##name(ag_value c, ag_value a, ag_value b);
@@ -253,12 +251,14 @@ AG_API size_t ag_topological_order(ag_value root, ag_value *order, size_t capaci
 /* Gates over n >= 1 operands, again from the table: one node each, however many the operands. The
  * arrays are copied.
  *
- *     ag_value ag_sum(size_t n, const ag_value *x);                       x[0] + x[1] + ...
- *     ag_value ag_dot(size_t n, const ag_value *x, const ag_value *w);    x[0]*w[0] + x[1]*w[1] +
- * ... ag_value ag_linear(size_t n, const ag_real *w, const ag_value *x, ag_real offset); offset +
- * x[0]*w[0] + x[1]*w[1] + ... ag_value ag_logsumexp(size_t n, const ag_value *x);     log(exp(x[0])
- * + exp(x[1]) + ...), stable ag_value ag_max_of(size_t n, const ag_value *x);        the largest; a
- * tie goes to the first */
+ *     ag_value ag_sum(size_t n, const ag_value *x);             x[0] + x[1] + ...
+ *     ag_value ag_dot(size_t n, const ag_value *x, const ag_value *w);
+ *                                                               x[0]*w[0] + x[1]*w[1] + ...
+ *     ag_value ag_linear(size_t n, const ag_real *w, const ag_value *x, ag_real offset);
+ *                                                               offset + x[0]*w[0] + ...
+ *     ag_value ag_logsumexp(size_t n, const ag_value *x);       log(exp(x[0]) + exp(x[1]) + ...),
+ *                                                               without overflow
+ *     ag_value ag_max_of(size_t n, const ag_value *x);          the largest; the first at a tie */
 #define AG_NARY(name, partner, ...) AG_NARY_##partner(name)
 #define AG_NARY_NONE(name) AG_API ag_value ag_##name(size_t n, const ag_value *x);
 #define AG_NARY_VALUES(name)                                                                       \
@@ -346,7 +346,7 @@ typedef ag_value (*ag_function)(ag_graph *graph, size_t n, const ag_value *input
 
 typedef enum ag_verdict {
     AG_AGREES,    /* within tolerance */
-    AG_DISAGREES, /* the analytic gradient is wrong, or one of the two is not finite, or the function
+    AG_DISAGREES, /* the analytic gradient is wrong, one of the two is not finite, or the function
                      is too rough for differences here */
     AG_KINK,      /* the one-sided differences disagree with each other, or grow without bound: no
                      derivative here, so nothing is said */
