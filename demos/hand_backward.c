@@ -3,15 +3,16 @@
  * Backward by hand for a net with one hidden layer, 2-4-2, tanh, softmax and cross-entropy, beside
  * what the engine finds. Forward, with y one-hot (1 for the right class, 0 for the others):
  *
- *     h = tanh(W1 x + b1)      z = W2 h + b2      yhat = softmax(z)      loss = -sum_i y_i log
- * yhat_i
+ *     h    = tanh(W1 x + b1)
+ *     yhat = softmax(W2 h + b2)
+ *     loss = -sum_i y_i log(yhat_i)
  *
  * Backward, where a delta is the gradient of the loss with respect to what goes into an activation:
  *
- *     delta2 = yhat - y                           softmax and cross-entropy together: that simple
- *     dW2    = delta2 h^T                db2 = delta2
- *     delta1 = (W2^T delta2) * (1 - h^2)          * and ^2 by components; tanh' = 1 - tanh^2
- *     dW1    = delta1 x^T                db1 = delta1
+ *     delta2 = yhat - y                        softmax and cross-entropy together are that simple
+ *     dW2    = delta2 h^T,  db2 = delta2
+ *     delta1 = (W2^T delta2) * (1 - h^2)       * and ^2 component by component; tanh' = 1 - tanh^2
+ *     dW1    = delta1 x^T,  db1 = delta1
  *
  * The engine knows none of these formulas, only its gates, and finds the same numbers.
  */
@@ -77,13 +78,13 @@ static ag_real backward_by_hand(const ag_real *p, const ag_real *x, const ag_rea
     return loss;
 }
 
-/* The same loss, recorded. */
-static ag_value record(const ag_value *p, const ag_value *x, const ag_value *y)
+/* The same loss, recorded, with the class itself in place of y. */
+static ag_value record(const ag_value *p, const ag_value *x, size_t klass)
 {
     ag_value h[HIDDEN], z[OUT];
     nn_layer(IN, HIDDEN, p + W1, p + B1, x, NN_TANH, h);
     nn_layer(HIDDEN, OUT, p + W2, p + B2, h, NN_IDENTITY, z);
-    return nn_softmax_cross_entropy(OUT, z, y, NULL);
+    return nn_softmax_cross_entropy_class(OUT, z, klass);
 }
 
 /* Names the entries of a matrix and prints both gradients; returns their largest difference. */
@@ -107,6 +108,7 @@ static double compare(const char *letter, int rows, int columns, const ag_real *
 int main(int argc, char **argv)
 {
     const ag_real x[IN] = {(ag_real)0.5, (ag_real)-1.5};
+    const size_t klass = 1;
     const ag_real y[OUT] = {0, 1};
     ag_real parameters[PARAMETERS], by_hand[PARAMETERS];
     nn_random random = nn_random_seed(1);
@@ -114,16 +116,13 @@ int main(int argc, char **argv)
     const ag_real loss_by_hand = backward_by_hand(parameters, x, y, by_hand);
 
     ag_graph *graph = ag_graph_new(NULL);
-    ag_value p[PARAMETERS], inputs[IN], targets[OUT];
+    ag_value p[PARAMETERS], inputs[IN];
     for (int i = 0; i < PARAMETERS; i++)
         p[i] = ag_variable(graph, parameters[i]);
     for (int i = 0; i < IN; i++)
         inputs[i] = ag_constant(graph, x[i]);
-    for (int i = 0; i < OUT; i++)
-        targets[i] = ag_constant(graph, y[i]);
-    ag_value loss = record(p, inputs, targets);
+    ag_value loss = record(p, inputs, klass);
     ag_backward(loss);
-
     ag_name(loss, "loss");
 
     printf("             by hand     engine\n");

@@ -145,7 +145,7 @@ static void write_plot(FILE *file, double descent[MARKS][WEIGHTS], const double 
     fprintf(file, "set title 'Logistic regression by gradient descent'\n"
                   "set xlabel 'x_1'\nset ylabel 'x_2'\n"
                   "set xrange [0:6]\nset yrange [-0.5:5.2]\nset clip two\n"
-                  "set key outside bottom center horizontal maxrows 2 Left reverse\n"
+                  "set key outside bottom center vertical maxrows 2 Left reverse width -2\n"
                   "plot $class0 with points pt 7 ps 0.6 lc rgb '#0072b2' title 'class 0',\\\n"
                   "  $class1 with points pt 9 ps 0.7 lc rgb '#d55e00' title 'class 1'");
     for (int m = 0; m < MARKS; m++) /* the darker, the later */

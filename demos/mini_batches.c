@@ -28,7 +28,8 @@
 enum {
     N = 64,
     EPOCHS = 20,
-    RUNS = 4,
+    WAYS = 4,      /* to descend */
+    RUNS = 50,     /* of each */
     DRAWS = 10000, /* of batches, to measure the noise */
 };
 
@@ -37,6 +38,12 @@ typedef struct vector {
 } vector;
 
 static ag_real inputs[N], targets[N];
+
+static void count_up(size_t order[N])
+{
+    for (size_t i = 0; i < N; i++)
+        order[i] = i;
+}
 
 /* y = 2 x - 1 and noise */
 static void make_data(void)
@@ -77,8 +84,10 @@ static vector take_gradient(const line *self, vector p, size_t count, const size
 
 /* ---- Right on average ------------------------------------------------------------------------ */
 
-static void compare_means(const line *self, const size_t *all)
+static void compare_means(const line *self)
 {
+    size_t all[N];
+    count_up(all);
     enum {
         BATCH = 8
     };
@@ -94,11 +103,11 @@ static void compare_means(const line *self, const size_t *all)
     const vector full = take_gradient(self, origin, N, all);
     printf("  mean of the eight     %8.4f  %8.4f\n", mean.a, mean.b);
     printf("  all samples at once   %8.4f  %8.4f\n", full.a, full.b);
-    /* a few roundings of each of N additions at most, and in practice fewer */
     const double size = fmax(fabs(full.a), fabs(full.b));
     const double difference = fmax(fabs(mean.a - full.a), fabs(mean.b - full.b)) / size;
-    printf("  the same but for rounding: %s\n",
-           difference <= 4 * (double)AG_REAL_EPSILON ? "yes" : "NO");
+    printf("  the same but for rounding (%s): %s\n",
+           sizeof(ag_real) == sizeof(double) ? "2e-15" : "1e-6",
+           difference < 8 * (double)AG_REAL_EPSILON ? "yes" : "NO");
 }
 
 /* ---- Noise ----------------------------------------------------------------------------------- */
@@ -108,8 +117,10 @@ static double measure_distance(vector p, vector q)
     return hypot(p.a - q.a, p.b - q.b);
 }
 
-static void compare_noise(const line *self, size_t *all)
+static void compare_noise(const line *self)
 {
+    size_t all[N];
+    count_up(all);
     const vector origin = {0, 0}, full = take_gradient(self, origin, N, all);
     vector sample[N];
     double squares = 0;
@@ -140,23 +151,26 @@ static void compare_noise(const line *self, size_t *all)
 
 /* ---- Descent --------------------------------------------------------------------------------- */
 
-typedef struct run {
+typedef struct descent {
     const char *name;
     size_t batch;
     bool falling; /* rate 0.1 / epoch in place of 0.1 */
     size_t steps;
-    vector path[EPOCHS * N + 1];
-} run;
+    double excess[EPOCHS * N + 1]; /* how far the loss is above its minimum, mean of all runs */
+    vector path[EPOCHS * N + 1];   /* of the last run */
+} descent;
 
 static double compute_loss(vector p)
 {
     double sum = 0;
-    for (size_t i = 0; i < N; i++)
-        sum += pow(p.a * (double)inputs[i] + p.b - (double)targets[i], 2);
+    for (size_t i = 0; i < N; i++) {
+        const double error = p.a * (double)inputs[i] + p.b - (double)targets[i];
+        sum += error * error;
+    }
     return sum / (2 * N);
 }
 
-/* The normal equations. */
+/* The normal equations: where the full gradient is 0. */
 static vector find_minimum(void)
 {
     double x = 0, y = 0, xx = 0, xy = 0;
@@ -170,70 +184,76 @@ static vector find_minimum(void)
     return (vector){a, (y - a * x) / N};
 }
 
-static void descend(const line *self, size_t *all, run *r)
+static void descend(const line *self, nn_random *random, descent *d)
 {
-    nn_random random = nn_random_seed(3);
-    vector p = {0, 0};
-    r->path[0] = p;
+    size_t order[N];
+    count_up(order);
+    vector *p = d->path;
+    *p = (vector){0, 0};
     for (size_t epoch = 1; epoch <= EPOCHS; epoch++) {
-        const double rate = r->falling ? 0.1 / (double)epoch : 0.1;
-        nn_random_shuffle(&random, N, all);
-        for (size_t at = 0; at < N; at += r->batch) {
-            const vector g = take_gradient(self, p, r->batch, all + at);
-            p = (vector){p.a - rate * g.a, p.b - rate * g.b};
-            r->path[++r->steps] = p;
+        const double rate = d->falling ? 0.1 / (double)epoch : 0.1;
+        nn_random_shuffle(random, N, order);
+        for (size_t at = 0; at < N; at += d->batch, p++) {
+            const vector g = take_gradient(self, *p, d->batch, order + at);
+            p[1] = (vector){p->a - rate * g.a, p->b - rate * g.b};
         }
     }
+    d->steps = (size_t)(p - d->path);
 }
 
-/* How much more the loss is after some epochs than at its minimum. */
-static double find_excess(const run *r, size_t epoch)
+static void descend_often(const line *self, descent *d)
 {
-    return compute_loss(r->path[epoch * r->steps / EPOCHS]) - compute_loss(find_minimum());
+    const double minimum = compute_loss(find_minimum());
+    for (uint64_t seed = 1; seed <= RUNS; seed++) {
+        nn_random random = nn_random_seed(seed);
+        descend(self, &random, d);
+        for (size_t step = 0; step <= d->steps; step++)
+            d->excess[step] += (compute_loss(d->path[step]) - minimum) / RUNS;
+    }
 }
 
-static void compare_runs(const run runs[RUNS])
+static void print_descents(const descent ways[WAYS])
 {
     static const size_t epochs[] = {0, 1, 2, 5, 10, 20};
-    printf("\nloss above its minimum\nepoch");
-    for (int i = 0; i < RUNS; i++)
-        printf("%14s", runs[i].name);
-    printf("\n");
+    printf("\nloss above its minimum, mean of %d runs, at a rate of 0.1 (falling: 0.1 / epoch)\n"
+           "batch",
+           RUNS);
+    for (int i = 0; i < WAYS; i++)
+        printf("%12s", ways[i].name);
+    printf("\nsteps");
+    for (int i = 0; i < WAYS; i++)
+        printf("%12zu", ways[i].steps);
     for (size_t k = 0; k < sizeof(epochs) / sizeof(epochs[0]); k++) {
-        printf("%5zu", epochs[k]);
-        for (int i = 0; i < RUNS; i++)
-            printf("%14.5f", find_excess(&runs[i], epochs[k]));
-        printf("\n");
+        printf("\nepoch %-2zu", epochs[k]);
+        for (int i = 0; i < WAYS; i++)
+            printf("%12.4f", ways[i].excess[epochs[k] * ways[i].steps / EPOCHS]);
     }
-    printf("steps");
-    for (int i = 0; i < RUNS; i++)
-        printf("%14zu", runs[i].steps);
     printf("\n");
 }
 
 /* ---- Pictures -------------------------------------------------------------------------------- */
 
-static void write_runs(FILE *file, const run runs[RUNS])
+/* In the order in which they cover each other. */
+static void write_descents(FILE *file, const descent ways[WAYS])
 {
-    fprintf(file, "$runs << EOD\n"); /* epoch, a, b, loss above its minimum */
-    const double minimum = compute_loss(find_minimum());
-    for (int i = 0; i < RUNS; i++) {
-        for (size_t step = 0; step <= runs[i].steps; step++) {
-            const vector p = runs[i].path[step];
-            fprintf(file, "%g %g %g %g\n", (double)(EPOCHS * step) / (double)runs[i].steps, p.a,
-                    p.b, compute_loss(p) - minimum);
-        }
+    fprintf(file, "$descents << EOD\n"); /* epoch, a, b, loss above its minimum */
+    for (int i = WAYS - 1; i >= 0; i--) {
+        const descent *d = &ways[i];
+        fprintf(file, "\"batch: %s\"\n", d->name);
+        for (size_t step = 0; step <= d->steps; step++)
+            fprintf(file, "%g %g %g %g\n", (double)(EPOCHS * step) / (double)d->steps,
+                    d->path[step].a, d->path[step].b, d->excess[step]);
         fprintf(file, "\n\n");
     }
     fprintf(file, "EOD\n");
 }
 
-static void draw_paths(const char *directory, const run runs[RUNS])
+static void draw_paths(const char *directory, const descent ways[WAYS])
 {
     picture drawing = open_picture(directory, "mini_batches_paths.gp");
     if (drawing.file == NULL)
         return;
-    write_runs(drawing.file, runs);
+    write_descents(drawing.file, ways);
     double x = 0, xx = 0;
     for (size_t i = 0; i < N; i++) {
         x += (double)inputs[i] / N;
@@ -246,69 +266,68 @@ static void draw_paths(const char *directory, const run runs[RUNS])
             "v(b) = b - (%g)\n"
             "set contour base\n"
             "unset surface\n"
-            "set cntrparam levels discrete 0.01, 0.03, 0.1, 0.3, 1, 3, 10\n"
+            "set cntrparam levels discrete 0.01, 0.03, 0.1, 0.3, 1, 3\n"
             "set isosamples 121\n"
             "set table $contours\n"
-            "splot [-0.5:3.5] [-2.2:1.2] (%g * u(x)**2 + 2 * %g * u(x) * v(y) + v(y)**2) / 2\n"
+            "splot [-1:3.3] [-2:1] (%g * u(x)**2 + 2 * %g * u(x) * v(y) + v(y)**2) / 2\n"
             "unset table\n"
-            "set title 'The loss from above, and four ways down to its minimum'\n"
+            "set title 'The loss from above, and four ways down'\n"
             "set xlabel 'a'\n"
             "set ylabel 'b'\n"
-            "set key top left Left reverse\n"
-            "plot [-0.5:3.5] [-2.2:1.2] $contours with lines lc rgb 'gray75' notitle",
-            least.a, least.b, xx, x);
-    static const int from_back[] = {2, 3, 1, 0};
-    for (int i = 0; i < RUNS; i++)
-        fprintf(drawing.file,
-                ", \\\n  $runs index %d using 2:3 with linespoints lc %d lw %g pt 7"
-                " ps %g title 'batch: %s'",
-                from_back[i], from_back[i] + 1, 1.0, 0.3, runs[from_back[i]].name);
-    fprintf(drawing.file, "\n");
+            "set key bottom left Left reverse noopaque\n"
+            "plot [-1:3.3] [-2:1] $contours with lines lc rgb 'gray70' notitle, \\\n"
+            "  for [i = 0:%d] $descents index i using 2:3 with linespoints pt 7 ps 0.3 \\\n"
+            "    lc %d - i title columnheader(1)\n",
+            least.a, least.b, xx, x, WAYS - 1, WAYS);
     close_picture(&drawing);
 }
 
-static void draw_losses(const char *directory, const run runs[RUNS])
+static void draw_losses(const char *directory, const descent ways[WAYS])
 {
     picture drawing = open_picture(directory, "mini_batches_losses.gp");
     if (drawing.file == NULL)
         return;
-    write_runs(drawing.file, runs);
-    fprintf(drawing.file,
-            "set title 'Loss above its minimum'\n"
-            "set xlabel 'epochs: samples looked at / 64'\n"
-            "set logscale y\n"
-            "set format y '10^{%%T}'\n"
-            "set key top right\n"
-            "plot [0:%d] [1e-6:10]",
-            EPOCHS);
-    static const int from_back[] = {2, 3, 1, 0};
-    for (int i = 0; i < RUNS; i++)
-        fprintf(drawing.file, "%s$runs index %d using 1:4 with lines lc %d lw 1 title 'batch: %s'",
-                i == 0 ? " " : ", \\\n  ", from_back[i], from_back[i] + 1, runs[from_back[i]].name);
-    fprintf(drawing.file, "\n");
+    write_descents(drawing.file, ways);
+    fprintf(
+        drawing.file,
+        "set title 'Loss above its minimum, mean of %d runs'\n"
+        "set xlabel 'epochs'\n"
+        "set logscale y\n"
+        "set format y '10^{%%T}'\n"
+        "set key bottom left Left reverse noopaque\n"
+        "plot [0:%d] for [i = 0:%d] $descents index i using 1:4 with lines lw 1.5 lc %d - i \\\n"
+        "  title columnheader(1)\n",
+        RUNS, EPOCHS, WAYS - 1, WAYS);
     close_picture(&drawing);
 }
+
+/* ---------------------------------------------------------------------------------------------- */
 
 int main(int argc, char **argv)
 {
     const char *directory = argc > 1 ? argv[1] : NULL;
+    static descent ways[WAYS] = {{.name = "all 64", .batch = N},
+                                 {.name = "8", .batch = 8},
+                                 {.name = "1, falling", .batch = 1, .falling = true},
+                                 {.name = "1", .batch = 1}};
+    ag_graph *graph = ag_graph_new(NULL);
+    if (graph == NULL)
+        return EXIT_FAILURE;
+    line self = {.graph = graph, .a = ag_variable(graph, 0), .b = ag_variable(graph, 0)};
+    self.mark = ag_graph_mark(graph);
     make_data();
-    size_t all[N];
-    for (size_t i = 0; i < N; i++)
-        all[i] = i;
-    line l = {.graph = ag_graph_new(NULL)};
-    l.a = ag_variable(l.graph, 0);
-    l.b = ag_variable(l.graph, 0);
-    l.mark = ag_graph_mark(l.graph);
-    compare_means(&l, all);
-    compare_noise(&l, all);
-    static run runs[RUNS] = {{.name = "all 64", .batch = N},
-                             {.name = "8", .batch = 8},
-                             {.name = "1", .batch = 1},
-                             {.name = "1, falling", .batch = 1, .falling = true}};
-    for (int i = 0; i < RUNS; i++)
-        descend(&l, all, &runs[i]);
-    compare_runs(runs);
-    draw_paths(directory, runs);
-    draw_losses(directory, runs);
+    compare_means(&self);
+    compare_noise(&self);
+    for (int i = 0; i < WAYS; i++)
+        descend_often(&self, &ways[i]);
+    const bool failed = ag_error(graph) != AG_OK;
+    if (failed) {
+        fprintf(stderr, "%s\n", ag_error_message(graph));
+    } else {
+        print_descents(ways);
+        draw_paths(directory, ways);
+        draw_losses(directory, ways);
+    }
+    ag_graph_free(graph);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -31,6 +31,7 @@ static int remove_file(void **state)
 
 static void write_bytes(const void *bytes, size_t size)
 {
+    (void)remove(path); /* some file systems write a file that is truncated to the disk at once */
     FILE *file = fopen(path, "wb");
     assert_non_null(file);
     assert_int_equal(fwrite(bytes, 1, size, file), size);

@@ -443,6 +443,7 @@ void test_no_graph_until_a_variable(void **)
     const value y = sum * x;
     assert_true(x.is_node() && y.is_node());
     assert_int_equal(ag_graph_count(graph.get()), 3); /* x, a constant, the product */
+    assert_string_equal(ag_gate_name(ag_operand(y.node(), 0)), "constant");
     assert_int_equal(graph.backward(y), AG_OK);
     check_bits("gradient", x.grad(), sum.data());
     assert_int_equal(graph.backward(7), AG_OK);
@@ -556,9 +557,9 @@ struct point {
 };
 
 const std::vector<double> awkward = {
-    0.0,  -0.0, 1,     -1,     0.5,      -0.5,      1.5,
-    -2.5, 3,    20,    -40,    710,      -750,      1e-3,
-    1e10, 1e30, 1e-30, -1e-40, HUGE_VAL, -HUGE_VAL, std::numeric_limits<double>::quiet_NaN(),
+    0.0,  -0.0, 1,      -1,     0.5,      -0.5,      1.5,
+    -2.5, 3,    20,     -40,    710,      -750,      1e-3,
+    1e10, 1e30, 1e-310, -1e-40, HUGE_VAL, -HUGE_VAL, std::numeric_limits<double>::quiet_NaN(),
 };
 
 using unary = value (*)(value);
@@ -629,6 +630,7 @@ std::vector<point> get_long_lists()
     for (const double last : awkward) {
         lists.push_back({last});
         lists.push_back({last, 1, last, -2});
+        lists.push_back({1, last, -2});
     }
     point list({});
     for (int i = 0; i < 50; i++)
