@@ -72,23 +72,33 @@ static AGI_INLINE void contribute(const sweep s, uint32_t operand, ag_real contr
     }
 }
 
+/* Where the gate did not look at the operand, there is nothing to hand on, not even infinity * 0.
+ * `taken` is a constant for most gates, and the test disappears. */
+#define CONTRIBUTE(operand, local)                                                                 \
+    do {                                                                                           \
+        bool was_taken = true, *taken = &was_taken;                                                \
+        const ag_real product = upstream * (local);                                                \
+        (void)taken;                                                                               \
+        if (was_taken)                                                                             \
+            contribute(s, operand, product);                                                       \
+    } while (false)
+
 /* A partner's local gradient is x's with the two exchanged. */
 #define SPREAD_NONE(name)
 #define SPREAD_NUMBERS(name)
 #define SPREAD_VALUES(name)                                                                        \
-    contribute(s, terms.index[2 * (size_t)k + 1], upstream *dx_##name(w, x, y, k == first, &taken));
+    CONTRIBUTE(terms.index[2 * (size_t)k + 1], dx_##name(w, x, y, k == first, taken));
 #define AG_NARY(name, partner, ...)                                                                \
     static void spread_##name(const ag_graph *graph, const sweep s, agi_operands at, ag_real y,    \
                               ag_real upstream)                                                    \
     {                                                                                              \
         const agi_terms terms = agi_get_terms(graph, at, AGI_FORM_##partner);                      \
         const uint32_t first = agi_find_largest(s.data, terms);                                    \
-        bool taken = true;                                                                         \
         for (uint32_t k = 0; k < terms.n; k++) {                                                   \
             const uint32_t operand = agi_term(terms, k);                                           \
             const ag_real x = s.data[operand];                                                     \
             const ag_real w = agi_partner(s.data, terms, AGI_FORM_##partner, k);                   \
-            contribute(s, operand, upstream *dx_##name(x, w, y, k == first, &taken));              \
+            CONTRIBUTE(operand, dx_##name(x, w, y, k == first, taken));                            \
             SPREAD_##partner(name)                                                                 \
         }                                                                                          \
     }
@@ -110,7 +120,6 @@ static AGI_INLINE void spread(ag_graph *graph, const sweep s, uint32_t index, ui
     const agi_operands at = s.operands[index];
     const ag_real *data = s.data;
     const ag_real y = data[index];
-    bool taken = true;
     switch ((agi_gate)gate) {
     case AGI_VARIABLE:
     case AGI_CONSTANT:
@@ -121,22 +130,22 @@ static AGI_INLINE void spread(ag_graph *graph, const sweep s, uint32_t index, ui
         break;
 #define AG_UNARY(name, ...)                                                                        \
     case AGI_##name:                                                                               \
-        contribute(s, at.a, upstream *dx_##name(data[at.a], y, &taken));                           \
+        CONTRIBUTE(at.a, dx_##name(data[at.a], y, taken));                                         \
         break;
 #define AG_BINARY(name, ...)                                                                       \
     case AGI_##name: {                                                                             \
         const ag_real a = data[at.a], b = data[at.b];                                              \
-        contribute(s, at.a, upstream *da_##name(a, b, y, &taken));                                 \
-        contribute(s, at.b, upstream *db_##name(a, b, y, &taken));                                 \
+        CONTRIBUTE(at.a, da_##name(a, b, y, taken));                                               \
+        CONTRIBUTE(at.b, db_##name(a, b, y, taken));                                               \
         break;                                                                                     \
     }
 #define AG_TERNARY(name, ...)                                                                      \
     case AGI_##name: {                                                                             \
         const uint32_t *three = graph->pool + at.a;                                                \
         const ag_real c = data[three[0]], a = data[three[1]], b = data[three[2]];                  \
-        contribute(s, three[0], upstream *dc_##name(c, a, b, y, &taken));                          \
-        contribute(s, three[1], upstream *da_##name(c, a, b, y, &taken));                          \
-        contribute(s, three[2], upstream *db_##name(c, a, b, y, &taken));                          \
+        CONTRIBUTE(three[0], dc_##name(c, a, b, y, taken));                                        \
+        CONTRIBUTE(three[1], da_##name(c, a, b, y, taken));                                        \
+        CONTRIBUTE(three[2], db_##name(c, a, b, y, taken));                                        \
         break;                                                                                     \
     }
 #define AG_NARY(name, ...)                                                                         \
@@ -183,7 +192,7 @@ static ag_status sweep_down_checking(ag_graph *graph, const sweep s, uint32_t to
             }
         }
     }
-    return AG_OK;
+    return graph->status;
 }
 
 /* ---- Passes ---------------------------------------------------------------------------------- */
@@ -226,28 +235,31 @@ static uint32_t begin_sweep(const sweep s, size_t n, const ag_value *roots, cons
     return top;
 }
 
-/* In check mode the sweep works on a copy, which replaces the gradients only if all went well. */
-static ag_status run_checking(ag_graph *graph, sweep s, size_t n, const ag_value *roots,
+/* In check mode a copy of the gradients is put back unless all went well. */
+static ag_status run_checking(ag_graph *graph, const sweep s, size_t n, const ag_value *roots,
                               const ag_real *upstream)
 {
     for (size_t i = 0; i < n; i++)
         if (agi_check_finite(graph, roots[i].index) != AG_OK)
             return graph->status;
-    const size_t size = graph->grad_capacity * sizeof(ag_real);
-    s.grad = agi_resize(graph, NULL, 0, size);
-    if (s.grad == NULL)
+    const size_t size = graph->count * sizeof(ag_real);
+    ag_real *before = agi_resize(graph, NULL, 0, size);
+    if (before == NULL)
         return agi_fail_memory(graph, "the gradients in check mode");
-    for (uint32_t i = 0; i < graph->count; i++)
-        s.grad[i] = graph->tags[i].gate == AGI_VARIABLE ? graph->grad[i] : 0;
+    memcpy(before, graph->grad, size);
     const uint32_t top = begin_sweep(s, n, roots, upstream);
-    const ag_status status = sweep_down_checking(graph, s, top);
-    if (status == AG_OK) {
-        agi_release(graph, graph->grad, size);
-        graph->grad = s.grad;
-    } else {
-        agi_release(graph, s.grad, size);
+    ag_status status = AG_OK;
+    for (size_t i = 0; i < n && status == AG_OK; i++)
+        if (!isfinite(s.grad[roots[i].index]))
+            status = agi_refuse(graph, AG_NOT_FINITE, "ag_backward", 1, &roots[i],
+                                "the upstream gradient is not finite");
+    if (status == AG_OK)
+        status = sweep_down_checking(graph, s, top);
+    if (status != AG_OK) {
+        memcpy(graph->grad, before, size);
         begin_epoch(graph); /* interior gradients read 0 */
     }
+    agi_release(graph, before, size);
     return status;
 }
 
@@ -279,7 +291,7 @@ ag_status ag_backward(ag_value root)
 
 void ag_zero_grad(ag_graph *graph)
 {
-    if (graph == NULL || graph->grad == NULL || graph->status != AG_OK)
+    if (graph == NULL || agi_check_values(graph, "ag_zero_grad", 0, NULL) != AG_OK)
         return;
     const uint32_t n = graph->count < graph->grad_capacity ? graph->count : graph->grad_capacity;
     for (uint32_t i = 0; i < n; i++)
@@ -288,7 +300,15 @@ void ag_zero_grad(ag_graph *graph)
 
 /* ---- One local gradient ---------------------------------------------------------------------- */
 
-ag_real agi_local(ag_graph *graph, uint32_t index, uint32_t k, bool *taken)
+uint32_t agi_first_largest(const ag_graph *graph, uint32_t index)
+{
+    const agi_form form = (agi_form)agi_gate_forms[graph->tags[index].gate];
+    if (form != AGI_FORM_NONE && form != AGI_FORM_VALUES && form != AGI_FORM_NUMBERS)
+        return 0;
+    return agi_find_largest(graph->data, agi_get_terms(graph, graph->operands[index], form));
+}
+
+ag_real agi_local(ag_graph *graph, uint32_t index, uint32_t k, uint32_t first, bool *taken)
 {
     bool dummy;
     if (taken == NULL)
@@ -324,7 +344,7 @@ ag_real agi_local(ag_graph *graph, uint32_t index, uint32_t k, bool *taken)
     case AGI_##name: {                                                                             \
         const agi_terms terms = agi_get_terms(graph, at, AGI_FORM_##partner);                      \
         const uint32_t term = k / terms.stride;                                                    \
-        const bool is_first = term == agi_find_largest(data, terms);                               \
+        const bool is_first = term == first;                                                       \
         const ag_real x = data[agi_term(terms, term)];                                             \
         const ag_real w = agi_partner(data, terms, AGI_FORM_##partner, term);                      \
         return k % terms.stride == 0 ? dx_##name(x, w, y, is_first, taken)                         \

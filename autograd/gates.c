@@ -7,6 +7,8 @@
 #include "numeric.h"
 #include "terms.h"
 
+#include <string.h>
+
 #define UNTAKEN NUM(0)
 
 /* ---- Recording ------------------------------------------------------------------------------- */
@@ -144,73 +146,79 @@ static bool are_live(const ag_graph *graph, size_t n, const ag_value *values)
     return live;
 }
 
-/* x has n values; w has n values, or is NULL; numbers has n plain numbers, or is NULL. */
-static ag_value record_terms(agi_gate gate, size_t n, const ag_value *x, const ag_value *w,
-                             const ag_real *numbers, ag_real offset)
+/* Arguments of a gate over n terms: x, and the partners that its form asks for, NULL otherwise. */
+typedef struct given {
+    size_t n;
+    const ag_value *x;
+    const ag_value *w;      /* AGI_FORM_VALUES */
+    const ag_real *numbers; /* AGI_FORM_NUMBERS */
+    ag_real offset;
+} given;
+
+static bool check_given(ag_graph *graph, agi_gate gate, agi_form form, const given *g)
+{
+    const char *name = agi_gate_names[gate];
+    const bool has_all = g->x != NULL && (form != AGI_FORM_VALUES || g->w != NULL) &&
+                         (form != AGI_FORM_NUMBERS || g->numbers != NULL);
+    if (!has_all) {
+        agi_refuse(graph, AG_INVALID_ARGUMENT, name, 0, NULL, "an array is NULL");
+        return false;
+    }
+    if (g->n > UINT32_MAX / 4) {
+        agi_refuse(graph, AG_TOO_LARGE, name, g->n, g->x, "too many operands");
+        return false;
+    }
+    const size_t partners = form == AGI_FORM_VALUES ? g->n : 0;
+    if (AGI_LIKELY(graph->limit > 0 && are_live(graph, g->n, g->x) &&
+                   are_live(graph, partners, g->w)))
+        return true;
+    return agi_check_values(graph, name, g->n, g->x) == AG_OK &&
+           agi_check_values(graph, name, partners, g->w) == AG_OK;
+}
+
+static ag_value record_terms(agi_gate gate, given g)
 {
     const agi_form form = (agi_form)agi_gate_forms[gate];
-    ag_graph *graph = find_graph(n, x);
+    ag_graph *graph = find_graph(g.n, g.x);
     if (graph == NULL)
-        graph = find_graph(n, w);
-    if (graph == NULL)
-        return agi_null_value(NULL);
-    const bool has_partner = form == AGI_FORM_VALUES    ? w != NULL
-                             : form == AGI_FORM_NUMBERS ? numbers != NULL
-                                                        : true;
-    if (x == NULL || !has_partner) {
-        agi_refuse(graph, AG_INVALID_ARGUMENT, agi_gate_names[gate], x == NULL ? 0 : n, x,
-                   "an array is NULL");
+        graph = find_graph(g.n, g.w);
+    if (graph == NULL || !check_given(graph, gate, form, &g))
         return agi_null_value(graph);
-    }
-    const size_t partners = form == AGI_FORM_VALUES ? n : 0;
-    const bool fast = graph->limit > 0 && are_live(graph, n, x) && are_live(graph, partners, w);
-    if (!AGI_LIKELY(fast) && (agi_check_values(graph, agi_gate_names[gate], n, x) != AG_OK ||
-                              agi_check_values(graph, agi_gate_names[gate], partners, w) != AG_OK))
-        return agi_null_value(graph);
-    if (n > UINT32_MAX / 4) {
-        agi_refuse(graph, AG_TOO_LARGE, agi_gate_names[gate], n, x, "too many operands");
-        return agi_null_value(graph);
-    }
-    const uint32_t operands = agi_pooled_count(form, (uint32_t)n);
-    const uint32_t number_count = form == AGI_FORM_NUMBERS ? (uint32_t)n + 1 : 0;
-    if (!reserve(graph, gate, operands, number_count))
+    const uint32_t n = (uint32_t)g.n;
+    const uint32_t operands = agi_pooled_count(form, n);
+    const uint32_t numbers = form == AGI_FORM_NUMBERS ? n + 1 : 0;
+    if (!reserve(graph, gate, operands, numbers))
         return agi_null_value(graph);
     uint32_t *pool = graph->pool + graph->pool_count;
-    if (form == AGI_FORM_VALUES) {
-        for (size_t i = 0; i < n; i++) {
-            pool[2 * i] = x[i].index;
-            pool[2 * i + 1] = w[i].index;
-        }
-    } else {
-        if (form == AGI_FORM_NUMBERS) {
-            ag_real *to = graph->numbers + graph->numbers_count;
-            *pool++ = graph->numbers_count;
-            to[0] = offset;
-            for (size_t i = 0; i < n; i++)
-                to[i + 1] = numbers[i];
-        }
-        for (size_t i = 0; i < n; i++)
-            pool[i] = x[i].index;
+    if (form == AGI_FORM_NUMBERS) {
+        ag_real *to = graph->numbers + graph->numbers_count;
+        *pool++ = graph->numbers_count;
+        *to++ = g.offset;
+        memcpy(to, g.numbers, n * sizeof(*to));
     }
-    const agi_operands at = {graph->pool_count, (uint32_t)n};
-    return append_evaluated(graph, gate, at, operands, number_count);
+    const uint32_t stride = form == AGI_FORM_VALUES ? 2 : 1;
+    for (size_t i = 0; i < n; i++)
+        pool[i * stride] = g.x[i].index;
+    for (size_t i = 0; i < n && form == AGI_FORM_VALUES; i++)
+        pool[i * stride + 1] = g.w[i].index;
+    return append_evaluated(graph, gate, (agi_operands){graph->pool_count, n}, operands, numbers);
 }
 
 #define AG_NARY(name, partner, ...) RECORD_##partner(name)
 #define RECORD_NONE(name)                                                                          \
     ag_value ag_##name(size_t n, const ag_value *x)                                                \
     {                                                                                              \
-        return record_terms(AGI_##name, n, x, NULL, NULL, 0);                                      \
+        return record_terms(AGI_##name, (given){.n = n, .x = x});                                  \
     }
 #define RECORD_VALUES(name)                                                                        \
     ag_value ag_##name(size_t n, const ag_value *x, const ag_value *w)                             \
     {                                                                                              \
-        return record_terms(AGI_##name, n, x, w, NULL, 0);                                         \
+        return record_terms(AGI_##name, (given){.n = n, .x = x, .w = w});                          \
     }
 #define RECORD_NUMBERS(name)                                                                       \
     ag_value ag_##name(size_t n, const ag_real *w, const ag_value *x, ag_real offset)              \
     {                                                                                              \
-        return record_terms(AGI_##name, n, x, NULL, w, offset);                                    \
+        return record_terms(AGI_##name, (given){n, x, NULL, w, offset});                           \
     }
 #include <wengert/gates.def>
 

@@ -103,18 +103,22 @@ void ag_set_check(ag_graph *graph, bool on)
 
 /* The lowest place that any rewind after `generation` went down to is in the first entry that is
  * newer. A generation above the present one is left from before the count began anew: see
- * ag_graph_rewind. */
+ * remember_rewind. */
 bool agi_survives(const ag_graph *graph, uint32_t index, uint32_t generation)
 {
+    if (index < graph->floor)
+        return true;
     if (generation > graph->generation)
         return false;
-    uint32_t low = UINT32_MAX;
-    for (uint32_t i = graph->rewinds_count; i > 0; i--) {
-        if (graph->rewinds[i - 1].generation <= generation)
-            break;
-        low = graph->rewinds[i - 1].low;
+    uint32_t newer = 0;
+    for (uint32_t end = graph->rewinds_count; newer < end;) {
+        const uint32_t middle = newer + (end - newer) / 2;
+        if (graph->rewinds[middle].generation <= generation)
+            newer = middle + 1;
+        else
+            end = middle;
     }
-    return index < low;
+    return newer == graph->rewinds_count || index < graph->rewinds[newer].low;
 }
 
 ag_mark ag_graph_mark(ag_graph *graph)
@@ -223,6 +227,8 @@ ag_status ag_pause(ag_graph *graph)
 {
     if (graph == NULL)
         return AG_INVALID_ARGUMENT;
+    if (graph->busy)
+        return agi_fail(graph, AG_BUSY, "ag_pause: a custom gate's callback is running");
     if (graph->paused == UINT32_MAX)
         return agi_fail(graph, AG_INVALID_ARGUMENT, "ag_pause: nested too deep");
     graph->paused++;
@@ -234,6 +240,8 @@ ag_status ag_resume(ag_graph *graph)
 {
     if (graph == NULL)
         return AG_INVALID_ARGUMENT;
+    if (graph->busy)
+        return agi_fail(graph, AG_BUSY, "ag_resume: a custom gate's callback is running");
     if (graph->paused == 0)
         return agi_fail(graph, AG_INVALID_ARGUMENT, "ag_resume: the graph is not paused");
     graph->paused--;

@@ -117,9 +117,13 @@ ag_status agi_grow(ag_graph *graph, void **array, size_t element, uint32_t *capa
         target = needed;
     if (target > max)
         target = max;
-    if (target > SIZE_MAX / element)
-        return AG_OUT_OF_MEMORY;
-    void *grown = agi_resize(graph, *array, *capacity * element, (size_t)target * element);
+    void *grown = NULL;
+    for (;; target = needed + (target - needed) / 2) { /* where memory is short, less ahead */
+        if (target <= SIZE_MAX / element)
+            grown = agi_resize(graph, *array, *capacity * element, (size_t)target * element);
+        if (grown != NULL || target == needed)
+            break;
+    }
     if (grown == NULL)
         return AG_OUT_OF_MEMORY;
     *array = grown;

@@ -66,7 +66,7 @@ ag_real ag_local_gradient(ag_value x, size_t i)
 {
     if (i >= ag_operand_count(x) || x.graph->busy)
         return (ag_real)NAN;
-    return agi_local(x.graph, x.index, (uint32_t)i, NULL);
+    return agi_local(x.graph, x.index, (uint32_t)i, agi_first_largest(x.graph, x.index), NULL);
 }
 
 /* ---- Marks ----------------------------------------------------------------------------------- */
@@ -101,10 +101,12 @@ ag_status agi_mark_reaching(ag_graph *graph, uint32_t root, agi_walk walk)
         if (marks[i] != epoch)
             continue;
         const agi_list operands = agi_list_operands(graph, i);
+        const bool choosy = walk == AGI_WALK_TAKEN && graph->tags[i].gate != AGI_CLOSURE;
+        const uint32_t first = choosy ? agi_first_largest(graph, i) : 0;
         for (uint32_t k = 0; k < operands.n; k++) {
             bool taken = true;
-            if (walk == AGI_WALK_TAKEN && graph->tags[i].gate != AGI_CLOSURE)
-                (void)agi_local(graph, i, k, &taken);
+            if (choosy)
+                (void)agi_local(graph, i, k, first, &taken);
             if (taken)
                 marks[operands.index[k]] = epoch;
         }

@@ -16,7 +16,6 @@ enum {
 
 typedef struct trials {
     const experiment *of;
-    const nn_dataset *data;
     size_t classes;
     size_t *counts;      /* [class][predicted class] of the rows held out, over all seeds */
     size_t *seed_counts; /* of the present one */
@@ -75,9 +74,9 @@ static bool train_and_judge(trial *t, uint64_t seed, nn_error *error)
 static bool run_trial(trials *all, uint64_t seed, nn_error *error)
 {
     trial t = {.all = all};
-    const size_t sizes[] = {nn_features(all->data), all->of->hidden, all->classes};
+    const size_t sizes[] = {nn_features(all->of->data), all->of->hidden, all->classes};
     bool done = false;
-    if (nn_split(all->data, 0.8, seed, &t.train, &t.held_out) == AG_OK &&
+    if (nn_split(all->of->data, 0.8, seed, &t.train, &t.held_out) == AG_OK &&
         (t.model = nn_mlp(3, sizes, NN_TANH, seed)) != NULL)
         done = train_and_judge(&t, seed, error);
     else
@@ -94,13 +93,13 @@ static void print_confusion(const trials *t)
 {
     size_t width = COLUMN;
     for (size_t k = 0; k < t->classes; k++)
-        if (strlen(nn_class_name(t->data, k)) + 2 > width)
-            width = strlen(nn_class_name(t->data, k)) + 2;
+        if (strlen(nn_class_name(t->of->data, k)) + 2 > width)
+            width = strlen(nn_class_name(t->of->data, k)) + 2;
     printf("\n%*s  predicted\n%*s", (int)width, "", (int)width, "class");
     for (size_t k = 0; k < t->classes; k++)
-        printf("%*s", (int)width, nn_class_name(t->data, k));
+        printf("%*s", (int)width, nn_class_name(t->of->data, k));
     for (size_t i = 0; i < t->classes; i++) {
-        printf("\n%*s", (int)width, nn_class_name(t->data, i));
+        printf("\n%*s", (int)width, nn_class_name(t->of->data, i));
         for (size_t k = 0; k < t->classes; k++)
             printf("%*zu", (int)width, t->counts[i * t->classes + k]);
     }
@@ -145,11 +144,11 @@ static void draw_confusion(const trials *t, const char *directory)
             "set xlabel 'predicted class'\n"
             "set ylabel 'class'\n",
             t->of->name, t->rows, SEEDS);
-    write_class_tics(drawing.file, t->data, 'x');
-    write_class_tics(drawing.file, t->data, 'y');
+    write_class_tics(drawing.file, t->of->data, 'x');
+    write_class_tics(drawing.file, t->of->data, 'y');
     fprintf(
         drawing.file,
-        "set palette defined (-1 '#e08030', 0 'white', 1 '#70a8d8')\n"
+        "set palette defined (-1 '#e08030', 0 '#f4f4f4', 1 '#70a8d8')\n"
         "set cbrange [-1:1]\n"
         "unset colorbox\n"
         "unset grid\n"
@@ -195,8 +194,8 @@ static bool run_trials(trials *t, nn_error *error)
     printf("%s: %zu rows, %zu features, %zu classes; a net of %zu-%zu-%zu\n\n"
            "          loss after training         held out\n"
            "seed  training data  held out         right  accuracy\n",
-           t->of->name, nn_rows(t->data), nn_features(t->data), t->classes, nn_features(t->data),
-           t->of->hidden, t->classes);
+           t->of->name, nn_rows(t->of->data), nn_features(t->of->data), t->classes,
+           nn_features(t->of->data), t->of->hidden, t->classes);
     t->counts = calloc(t->classes * t->classes, sizeof(size_t));
     t->seed_counts = calloc(t->classes * t->classes, sizeof(size_t));
     t->losses = calloc(2 * t->of->fit.epochs, sizeof(double));
@@ -213,9 +212,8 @@ static bool run_trials(trials *t, nn_error *error)
 int run_experiment(const experiment *self, const char *directory)
 {
     nn_error error = {0};
-    nn_dataset *data = nn_read_csv(self->data, NULL, &error);
-    trials t = {.of = self, .data = data, .classes = data == NULL ? 0 : nn_classes(data)};
-    const bool done = data != NULL && run_trials(&t, &error);
+    trials t = {.of = self, .classes = nn_classes(self->data)};
+    const bool done = run_trials(&t, &error);
     bool good = false;
     if (done) {
         const double accuracy = (double)t.right / (double)t.rows;
@@ -230,6 +228,5 @@ int run_experiment(const experiment *self, const char *directory)
     free(t.counts);
     free(t.seed_counts);
     free(t.losses);
-    nn_dataset_free(data);
     return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -15,11 +15,11 @@
 
 typedef struct experiment {
     const char *name; /* of the pictures, "iris" */
-    const char *data; /* a file of comma-separated values, the class last */
-    size_t hidden;    /* neurons between the features and the classes, tanh */
+    const nn_dataset *data;
+    size_t hidden; /* neurons between the features and the classes, tanh */
     nn_fit_options fit;
     /* Looks at a trained net and the rows held out from it, once for each seed; NULL: nobody does. */
-    bool (*look)(const nn_model *model, const nn_dataset *held_out, void *user, nn_error *error);
+    bool (*look)(nn_model *model, const nn_dataset *held_out, void *user, nn_error *error);
     void *look_user;
 } experiment;
 

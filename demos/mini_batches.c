@@ -14,7 +14,8 @@
  *     sigma_B = sigma_1 sqrt(1/B (N - B) / (N - 1))
  *
  * Where the full gradient goes to 0, the noise does not: at a constant rate the parameters keep
- * moving about the minimum. A rate that falls lets them settle.
+ * moving about the minimum. A rate that falls lets them settle. (The dips in the picture of the
+ * losses are the ends of epochs: each sample has had its turn, and the errors cancel best.)
  *
  * The model is a line, y = a x + b: two parameters, so that everything can be drawn.
  */

@@ -34,7 +34,7 @@ size_t nni_times(size_t a, size_t b)
 void *nni_allocate(size_t count, size_t size)
 {
     const size_t bytes = nni_times(count, size);
-    if (bytes == SIZE_MAX)
+    if (bytes > PTRDIFF_MAX)
         return NULL;
     void *pointer = nni_memory(NULL, bytes > 0 ? bytes : 1);
     if (pointer != NULL)
@@ -52,7 +52,7 @@ bool nni_grow(void **array, size_t *capacity, size_t needed, size_t size)
     if (wanted < needed)
         wanted = needed;
     const size_t bytes = nni_times(wanted, size);
-    void *grown = bytes == SIZE_MAX ? NULL : nni_memory(*array, bytes);
+    void *grown = bytes > PTRDIFF_MAX ? NULL : nni_memory(*array, bytes);
     if (grown == NULL)
         return false;
     *array = grown;

@@ -103,6 +103,8 @@ static void test_nothing(void **state)
     assert_null(nn_feature_name(NULL, 0));
 }
 
+#define BOM "\xEF\xBB\xBF"
+
 /* The same two rows, written in every way that is allowed. */
 static void test_forms(void **state)
 {
@@ -115,10 +117,9 @@ static void test_forms(void **state)
         "1,2,a\r\n3,4,b\r",
         "1,2,a\n3,4,b\n\n\n",
         "1,2,a\n3,4,b\r\n\r\n\n",
-        "\xEF\xBB\xBF"
-        "1,2,a\n3,4,b\n",
+        BOM "1,2,a\n3,4,b\n",
         "\"1\",\"2\",\"a\"\n3,4,\"b\"",
-        "\xEF\xBB\xBF\"1\",2,a\n3,4,b\n",
+        BOM "\"1\",2,a\n3,4,b\n",
         " 1 ,\t2,a\n3 , 4\t,b\n",
         "+1,2.,a\n3.0e0,.4E+1,b\n",
         "01,0.2e1,a\n300e-2,40E-1,b\n",
@@ -425,7 +426,7 @@ static void test_errors(void **state)
     } cases[] = {
         {"", 0, 0, "the file is empty"},
         {"\n\n", 0, 0, "the file is empty"},
-        {"\xEF\xBB\xBF", 0, 0, "the file is empty"},
+        {BOM, 0, 0, "the file is empty"},
         {"length,kind\n", 0, 0, "a header, but no rows"},
         {"length,kind", 0, 0, "a header, but no rows"},
         {"alone\n", 1, 1, "one cell"},
@@ -867,7 +868,7 @@ static void test_split_errors(void **state)
 {
     (void)state;
     nn_dataset *data = make_classes(2, (const size_t[]){3, 3}), *first, *second;
-    const double bad[] = {0, 1, -0.5, 1.5, NAN, INFINITY, 1e-9, 1 - 1e-9};
+    const double bad[] = {0, 1, -0.5, 1.5, (double)NAN, HUGE_VAL, 1e-9, 1 - 1e-9};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         first = second = data;
         assert_int_equal(nn_split(data, bad[i], 0, &first, &second), AG_INVALID_ARGUMENT);

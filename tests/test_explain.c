@@ -285,6 +285,9 @@ static void test_closures(void **state)
                              "y     <- v1          10  * 2               =            20\n");
     /* once for the local gradients and once for the contributions, however many operands */
     assert_int_equal(c.backward, 2);
+    /* the zero rule: with an upstream of 0 only its local gradients are of interest */
+    expect_in_explanation(ag_scale(root, 0), "x     <- v1           0  * 1 ");
+    assert_int_equal(c.backward, 3);
     ag_graph_free(graph);
 }
 

@@ -613,6 +613,8 @@ static void test_sums_go_from_first_to_last(void **state)
     assert_same(ag_data(ag_sum(4, operands)), sum);
     assert_same(ag_data(ag_dot(4, operands, partners)), dot);
     assert_same(ag_data(ag_linear(4, w, operands, R(0.9))), line);
+    assert_same(ag_data(ag_sum(1, &operands[3])), x[3]);
+    assert_same(ag_data(ag_dot(1, &operands[3], &partners[3])), x[3] * w[3]);
 }
 
 static void test_logsumexp(void **state)

@@ -472,6 +472,46 @@ static void test_zero_upstream_passes_zero_on(void **state)
     visit_samples(check_zero_upstream);
 }
 
+/* An operand that the gate did not look at gets nothing, however large the upstream gradient. */
+static size_t untaken_seen;
+
+static void check_infinite_upstream(const gate *g, size_t n, const ag_real *operands)
+{
+    ag_value leaves[MOST];
+    const ag_value y = record(g, n, operands, leaves);
+    const ag_real upstream = (ag_real)INFINITY;
+    check(ag_backward_from(1, &y, &upstream) == AG_OK);
+    const agi_list list = agi_list_operands(y.graph, y.index);
+    const uint32_t first = agi_first_largest(y.graph, y.index);
+    for (uint32_t k = 0; k < list.n; k++) {
+        bool taken;
+        const ag_real local = agi_local(y.graph, y.index, k, first, &taken);
+        check(taken || local == 0);
+        if (!taken && n == list.n) {
+            untaken_seen++;
+            check(ag_grad(leaves[k]) == 0);
+        }
+    }
+    ag_graph_free(y.graph);
+}
+
+static void test_infinite_upstream_stays_on_the_taken_side(void **state)
+{
+    (void)state;
+    untaken_seen = 0;
+    visit_samples(check_infinite_upstream);
+    assert_true(untaken_seen >= 6); /* max, min, select, relu, max_of */
+
+    ag_graph *graph = ag_graph_new(NULL);
+    const ag_value x = ag_variable(graph, -1);
+    const ag_value flat = ag_sqrt(ag_max(ag_constant(graph, 0), x)); /* sqrt'(0) is infinite */
+    assert_int_equal(ag_backward(flat), AG_OK);
+    assert_same(ag_grad(x), 0);
+    assert_int_equal(ag_backward(ag_sqrt(ag_relu(x))), AG_OK);
+    assert_same(ag_grad(x), 0);
+    ag_graph_free(graph);
+}
+
 /* What stands in the branch that is not taken: values and local gradients that are no numbers. */
 static ag_value take_root(ag_value x)
 {
@@ -901,6 +941,7 @@ int main(void)
         cmocka_unit_test(test_differences_find_wrong_gradients),
         cmocka_unit_test(test_edges_are_as_stated),
         cmocka_unit_test(test_zero_upstream_passes_zero_on),
+        cmocka_unit_test(test_infinite_upstream_stays_on_the_taken_side),
         cmocka_unit_test(test_untaken_branches_stay_out),
         cmocka_unit_test(test_untaken_extremes_stay_out),
         cmocka_unit_test(test_comparisons_record_their_outcome),

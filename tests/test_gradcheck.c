@@ -207,6 +207,7 @@ static const sample smooth[] = {
     {"sin(100 x)", fast_sine, 0.3, false},
     {"sin(100 x), at the top", fast_sine, 0.01570796326794897, false},
     {"sin(10000 x)", faster_sine, 0.3, true},
+    {"sin(10000 x), far out", faster_sine, 400, true},
     {"sin, far out", ag_sin, 1e6, true},
     {"softplus(100000 x)", sharp_softplus, 0, true},
     {"x |x|", x_times_abs, 0, false},
@@ -369,6 +370,16 @@ static ag_real slope_sine(ag_real x)
 {
     return (ag_real)(100 * cos(100 * (double)x));
 }
+/* So high that small steps drown in rounding, and then it looks flat. */
+static ag_real value_high(ag_real x)
+{
+    return x + (is_double ? (ag_real)1e6 : 100);
+}
+static ag_real slope_high(ag_real x)
+{
+    (void)x;
+    return 1;
+}
 static ag_real value_log(ag_real x)
 {
     return (ag_real)log((double)x);
@@ -392,6 +403,10 @@ static wrong wrong_gates[] = {
     {"1 / x", value_reciprocal, slope_reciprocal, 0.01, 1},
     {"x^5", value_fifth, slope_fifth, 100, 1},
     {"sin(100 x)", value_sine, slope_sine, 0.3, 1},
+    {"sin(100 x)", value_sine, slope_sine, is_double ? -41.3471 : -1.3, (ag_real)1.1},
+    {"1e6 + x", value_high, slope_high, 0.5, 0},
+    {"square", value_square, slope_square, 1.5, (ag_real)INFINITY},
+    {"square", value_square, slope_square, 1.5, (ag_real)NAN},
     {"log", value_log, value_reciprocal, 1e-3, 1},
     {"relu beside its kink", value_relu, slope_relu, 0.02, 0},
 };
@@ -767,6 +782,11 @@ static void test_a_root_is_left_as_it_was(void **state)
             assert_int_equal(ag_gradcheck_root(f.root, 3, f.leaves, NULL, rows, &passed), AG_OK);
             assert_true(passed);
             expect_unchanged(&f, &before);
+            /* alone: the closure's operand is then the last that moved */
+            ag_gradcheck_row row;
+            assert_int_equal(ag_gradcheck_root(f.root, 1, f.leaves, NULL, &row, NULL), AG_OK);
+            expect_unchanged(&f, &before);
+            assert_memory_equal(&row.analytic, &rows[0].analytic, sizeof(row.analytic));
             const double x = 0.7, y = (double)ag_data(f.leaves[1]);
             assert_true(fabs((double)rows[0].analytic - (3 * x * x * y + y * exp(x * y))) < 1e-5);
             assert_true(fabs((double)rows[1].analytic - (x * x * x + x * exp(x * y))) < 1e-5);
@@ -804,6 +824,13 @@ static void test_a_recorded_branch_is_a_kink(void **state)
     const ag_gradcheck_options wide = {.step = (ag_real)0.1};
     assert_int_equal(ag_gradcheck_root(root, 1, &x, &wide, &row, &passed), AG_OK);
     assert_int_equal(row.verdict, AG_KINK);
+
+    /* the last point tried takes the other path, too */
+    const ag_value y = ag_variable(graph, 0);
+    const ag_value mirrored = ag_lt(y, zero) ? ag_neg(y) : ag_square(y);
+    assert_int_equal(ag_gradcheck_root(mirrored, 1, &y, NULL, &row, &passed), AG_OK);
+    assert_int_equal(row.verdict, AG_KINK);
+    assert_string_equal(ag_error_message(graph), "");
 
     /* where the path isn't the recorded one, there is nothing to check */
     ag_set(x, 2);

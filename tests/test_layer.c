@@ -246,7 +246,7 @@ static void check_softmax(size_t n, const double *logits)
     for (size_t i = 0; i < n; i++)
         total += exp((double)ag_data(z[i]) - largest);
     ag_value p[5];
-    memcpy(p, z, sizeof(p)); /* in place */
+    memcpy(p, z, n * sizeof(p[0])); /* in place */
     assert_int_equal(nn_softmax(n, p, p), AG_OK);
     for (size_t i = 0; i < n; i++) {
         assert_close(ag_data(p[i]), exp((double)ag_data(z[i]) - largest) / total, ROUNDING);

@@ -8,83 +8,85 @@
 /* ---- Closed forms: one for each loss of the list, or this file does not compile ---------------
  */
 
-static long double expect_half_squared_error(size_t n, const double *o, const double *t)
+typedef long double wide;
+
+static wide expect_half_squared_error(size_t n, const wide *o, const wide *t)
 {
-    long double sum = 0;
+    wide sum = 0;
     for (size_t i = 0; i < n; i++)
-        sum += ((long double)o[i] - t[i]) * ((long double)o[i] - t[i]) / 2;
+        sum += (o[i] - t[i]) * (o[i] - t[i]) / 2;
     return sum;
 }
 
-static long double expect_mean_squared_error(size_t n, const double *o, const double *t)
+static wide expect_mean_squared_error(size_t n, const wide *o, const wide *t)
 {
-    return expect_half_squared_error(n, o, t) * 2 / (long double)n;
+    return expect_half_squared_error(n, o, t) * 2 / (wide)n;
 }
 
-static long double expect_absolute_error(size_t n, const double *o, const double *t)
+static wide expect_absolute_error(size_t n, const wide *o, const wide *t)
 {
-    long double sum = 0;
+    wide sum = 0;
     for (size_t i = 0; i < n; i++)
-        sum += fabsl((long double)o[i] - t[i]);
+        sum += fabsl(o[i] - t[i]);
     return sum;
 }
 
-static long double expect_binary_cross_entropy(size_t n, const double *o, const double *t)
+static wide expect_binary_cross_entropy(size_t n, const wide *o, const wide *t)
 {
-    long double sum = 0;
+    wide sum = 0;
     for (size_t i = 0; i < n; i++) {
         if (t[i] != 0)
             sum -= t[i] * logl(o[i]);
         if (t[i] != 1)
-            sum -= (1 - (long double)t[i]) * logl(1 - (long double)o[i]);
+            sum -= (1 - t[i]) * logl(1 - o[i]);
     }
     return sum;
 }
 
 /* log(1 + exp(x)) */
-static long double softplus(long double x)
+static wide softplus(wide x)
 {
     return x > 0 ? x + log1pl(expl(-x)) : log1pl(expl(x));
 }
 
-static long double expect_binary_cross_entropy_logits(size_t n, const double *o, const double *t)
+static wide expect_binary_cross_entropy_logits(size_t n, const wide *o, const wide *t)
 {
-    long double sum = 0;
+    wide sum = 0;
     for (size_t i = 0; i < n; i++)
-        sum += t[i] * softplus(-(long double)o[i]) + (1 - (long double)t[i]) * softplus(o[i]);
+        sum += t[i] * softplus(-o[i]) + (1 - t[i]) * softplus(o[i]);
     return sum;
 }
 
-static long double expect_softmax_cross_entropy(size_t n, const double *o, const double *t)
+static wide expect_softmax_cross_entropy(size_t n, const wide *o, const wide *t)
 {
-    long double sum = 0;
+    wide sum = 0;
     for (size_t i = 0; i < n; i++) {
         /* logsumexp(z) - z_i without the difference */
         size_t top = 0;
-        long double rest = 0;
+        wide rest = 0;
         for (size_t j = 0; j < n; j++)
             top = o[j] > o[top] ? j : top;
         for (size_t j = 0; j < n; j++)
-            rest += j == top ? 0 : expl((long double)o[j] - o[top]);
-        sum += t[i] * (log1pl(rest) + ((long double)o[top] - o[i]));
+            rest += j == top ? 0 : expl(o[j] - o[top]);
+        sum += t[i] * (log1pl(rest) + (o[top] - o[i]));
     }
     return sum;
 }
 
-static long double expect_negative_log_likelihood(size_t n, const double *o, const double *t)
+static wide expect_negative_log_likelihood(size_t n, const wide *o, const wide *t)
 {
-    long double sum = 0;
+    wide sum = 0;
     for (size_t i = 0; i < n; i++)
         if (t[i] != 0)
             sum -= t[i] * logl(o[i]);
     return sum;
 }
 
-static long double expect_hinge(size_t n, const double *o, const double *t)
+static wide expect_hinge(size_t n, const wide *o, const wide *t)
 {
-    long double sum = 0;
+    wide sum = 0;
     for (size_t i = 0; i < n; i++) {
-        const long double margin = t[i] > 0 ? 1 - (long double)o[i] : 1 + (long double)o[i];
+        const wide margin = t[i] > 0 ? 1 - o[i] : 1 + o[i];
         sum += margin > 0 ? margin : 0;
     }
     return sum;
@@ -107,7 +109,7 @@ enum {
 static const struct loss {
     const char *name;
     nn_loss loss;
-    long double (*expect)(size_t n, const double *outputs, const double *targets);
+    wide (*expect)(size_t n, const wide *outputs, const wide *targets);
     int takes;
 } losses[] = {
 #define NN_X(NAME, name, formula) {#name, NN_##NAME, expect_##name, takes_##name},
@@ -170,12 +172,17 @@ static void test_values(void **state)
     static const size_t sizes[] = {1, 2, 3, 10, 64, 65, MOST};
     nn_random random = nn_random_seed(21);
     double outputs[MOST], targets[MOST];
+    wide wide_outputs[MOST], wide_targets[MOST];
     for (size_t k = 0; k < LOSSES; k++)
         for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++)
             for (int one_hot = 0; one_hot < 2; one_hot++) {
                 draw(&random, &losses[k], sizes[s], one_hot, outputs, targets);
+                for (size_t i = 0; i < sizes[s]; i++) {
+                    wide_outputs[i] = (wide)outputs[i];
+                    wide_targets[i] = (wide)targets[i];
+                }
                 assert_close(run(losses[k].loss, sizes[s], outputs, targets, NULL),
-                             losses[k].expect(sizes[s], outputs, targets), ROUNDING);
+                             losses[k].expect(sizes[s], wide_outputs, wide_targets), ROUNDING);
             }
 }
 

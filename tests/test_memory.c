@@ -167,7 +167,7 @@ static void test_rewinds_against_a_model(void **state)
 {
     (void)state;
     enum {
-        STEPS = 4000,
+        STEPS = 1000,
         PLACES = 64,
         HANDLES = 200,
         MARKS = 24
@@ -256,7 +256,7 @@ static void test_marks_that_climb(void **state)
 {
     (void)state;
     enum {
-        LEVELS = 20000
+        LEVELS = 200000
     };
     ag_graph *graph = ag_graph_new(NULL);
     ag_value *kept = malloc(LEVELS * sizeof(*kept));
@@ -267,7 +267,7 @@ static void test_marks_that_climb(void **state)
         (void)ag_neg(kept[i]);
         assert_int_equal(ag_graph_rewind(graph, mark), AG_OK);
     }
-    for (int round = 0; round < 20; round++)
+    for (int round = 0; round < 3; round++)
         for (int i = 0; i < LEVELS; i++)
             if (ag_data(kept[i]) != (ag_real)i)
                 fail_msg("value %d is lost: %s", i, ag_error_message(graph));
@@ -522,59 +522,66 @@ static void test_allocator(void **state)
 
 /* ---- Failures -------------------------------------------------------------------------------- */
 
+/* How many requests failed, and how many of these did no harm, because less would do. */
+typedef struct failures {
+    size_t count, survived;
+} failures;
+
 /* After any error: out of pauses, back to the beginning, and the story can be told. */
-static void recover(scenario *s, ag_mark beginning)
+static void tell_again(scenario *s, ag_mark beginning, const scenario *expected)
 {
     ag_clear_error(s->graph);
     assert_string_equal(ag_error_message(s->graph), "");
+    if (beginning.graph == NULL) /* this was what failed, and all the rest with it */
+        beginning = ag_graph_mark(s->graph);
     while (s->graph->paused > 0)
         assert_int_equal(ag_resume(s->graph), AG_OK);
     ag_set_check(s->graph, false);
     assert_int_equal(ag_graph_rewind(s->graph, beginning), AG_OK);
+    assert_int_equal(ag_graph_count(s->graph), 0);
     assert_int_equal(s->alive, 0);
+    assert_int_equal(run_scenario(s), AG_OK);
+    assert_same_story(s, expected);
 }
 
-/* Tells the story with the n-th request failing, for every n, where *requests counts and *failing
- * says which. Returns how many there were. */
-static size_t fail_each(const ag_graph_options *options, size_t *requests, size_t *failing,
-                        bool *for_good, bool is_for_good, const scenario *expected)
+/* Tells the story with the n-th request failing, for every n; *requests counts them, and *failing
+ * says which. */
+static failures fail_each(const ag_graph_options *options, size_t *requests, size_t *failing,
+                          const scenario *expected)
 {
     static scenario s;
-    size_t failures = 0;
+    failures failed = {0};
     for (size_t n = 1;; n++) {
         memset(&s, 0, sizeof(s));
         s.file = scratch_file;
         rewind(scratch_file);
         *requests = 0;
-        *for_good = is_for_good;
         *failing = n;
         s.graph = ag_graph_new(options);
         if (s.graph == NULL) { /* then the first request was the one */
             assert_int_equal(n, 1);
-            failures++;
+            failed.count++;
             continue;
         }
         const ag_mark beginning = ag_graph_mark(s.graph);
         const ag_status status = run_scenario(&s);
-        const bool failed = *requests >= n;
+        const bool is_over = *requests < n;
         *failing = 0;
-        if (!failed) {
-            assert_int_equal(status, AG_OK);
+        assert_int_equal(ag_error(s.graph), status);
+        if (status == AG_OK) {
             assert_same_story(&s, expected);
-            ag_graph_free(s.graph);
-            return failures;
-        }
-        failures++;
-        assert_int_equal(status, AG_OUT_OF_MEMORY);
-        if (beginning.graph != NULL) {
-            assert_int_equal(ag_error(s.graph), AG_OUT_OF_MEMORY);
+        } else {
+            assert_false(is_over);
+            assert_int_equal(status, AG_OUT_OF_MEMORY);
             assert_contains(ag_error_message(s.graph), "out of memory");
-            recover(&s, beginning);
-            assert_int_equal(run_scenario(&s), AG_OK);
-            assert_same_story(&s, expected);
+            tell_again(&s, beginning, expected);
         }
         ag_graph_free(s.graph);
         assert_int_equal(s.alive, 0);
+        if (is_over)
+            return failed;
+        failed.count++;
+        failed.survived += status == AG_OK;
     }
 }
 
@@ -587,14 +594,16 @@ static void test_each_allocation_fails(void **state)
     ag_graph_free(expected.graph);
     for (int for_good = 0; for_good < 2; for_good++) {
         const ag_graph_options options = keep_for(&k, for_good != 0 ? 3 : 0);
-        const size_t failures =
-            fail_each(&options, &k.requests, &k.failing, &k.for_good, for_good != 0, &expected);
-        assert_true(failures > 40);
+        k.for_good = heap.for_good = for_good != 0;
+        const failures kept = fail_each(&options, &k.requests, &k.failing, &expected);
         assert_all_given_back(&k);
-        const size_t on_heap = fail_each(NULL, &heap.requests, &heap.failing, &heap.for_good,
-                                         for_good != 0, &expected);
-        assert_int_equal(on_heap, failures);
+        const failures on_heap = fail_each(NULL, &heap.requests, &heap.failing, &expected);
         assert_int_equal(heap.live, 0);
+        assert_true(kept.count > 40);
+        assert_int_equal(on_heap.count, kept.count);
+        assert_int_equal(on_heap.survived, kept.survived);
+        assert_int_equal(kept.survived > 0, for_good == 0);
+        assert_true(kept.survived < kept.count / 2);
     }
 }
 
@@ -627,15 +636,16 @@ static void test_gradcheck_runs_out_of_memory(void **state)
             assert_int_equal(heap.live, 0);
             assert_int_equal(alive, 0);
             assert_int_equal(error.status, status);
+            assert_int_equal(passed, status == AG_OK);
             if (heap.requests < n) {
                 assert_int_equal(status, AG_OK);
-                assert_true(passed);
                 assert_true(n > 10);
                 break;
             }
-            assert_int_equal(status, AG_OUT_OF_MEMORY);
-            assert_false(passed);
-            assert_contains(error.message, "out of memory");
+            if (status != AG_OK || for_good != 0) {
+                assert_int_equal(status, AG_OUT_OF_MEMORY);
+                assert_contains(error.message, "out of memory");
+            }
         }
     }
 }
@@ -646,7 +656,7 @@ static void test_random_failures(void **state)
 {
     (void)state;
     static keeper k;
-    size_t failures = 0;
+    size_t short_of_memory = 0;
     for (uint64_t seed = 0; seed < 30; seed++) {
         const ag_graph_options options = keep_for(&k, (size_t)seed % 16);
         machine *m = new_machine(ag_graph_new(&options), seed);
@@ -654,9 +664,10 @@ static void test_random_failures(void **state)
         rewind(scratch_file);
         begin_machine(m);
         for (int i = 0; i < 1500; i++) {
-            k.failing = draw(m, 20) == 0 ? k.requests + 1 : 0;
+            k.failing = draw(m, 10) == 0 ? k.requests + 1 : 0; /* in this step */
+            k.for_good = draw(m, 4) != 0;
             (void)step_machine(m);
-            failures += ag_error(m->graph) == AG_OUT_OF_MEMORY;
+            short_of_memory += ag_error(m->graph) == AG_OUT_OF_MEMORY;
             ag_clear_error(m->graph);
         }
         k.failing = 0;
@@ -673,7 +684,7 @@ static void test_random_failures(void **state)
         assert_all_given_back(&k);
         free(m);
     }
-    assert_true(failures > 100);
+    assert_true(short_of_memory > 100);
 }
 
 /* ---- Two graphs, step by step ---------------------------------------------------------------- */
@@ -944,7 +955,7 @@ static void test_buffer_runs_out_of_everything(void **state)
             const bool nodes = ag_error(graph) == AG_TOO_MANY_NODES;
             assert_true(nodes || ag_error(graph) == AG_OUT_OF_MEMORY);
             ag_clear_error(graph);
-            assert_true(n >= 40);
+            assert_true(n >= 20);
             assert_true(round == 0 || n == fitted);
             fitted = n;
             assert_int_equal(ag_graph_rewind(graph, mark), AG_OK);
@@ -963,7 +974,7 @@ static void test_names_leave_no_holes(void **state)
     const ag_value x = ag_variable(graph, 1);
     const ag_mark mark = ag_graph_mark(graph);
     int fitted = 0;
-    for (int round = 0; round < 200; round++) {
+    for (int round = 0; round < 500; round++) {
         for (int i = 0; i < 100; i++) { /* renamed with names of all lengths */
             char name[128];
             memset(name, 'a' + i % 26, sizeof(name));
@@ -983,8 +994,9 @@ static void test_names_leave_no_holes(void **state)
         assert_int_equal(ag_error(graph), n == 99 ? AG_OK : AG_OUT_OF_MEMORY);
         ag_clear_error(graph);
         assert_true(n > 10);
-        assert_true(round == 0 || n == fitted);
-        fitted = n;
+        if (round == 0)
+            fitted = n;
+        assert_in_range(n, fitted - 1, fitted + 1); /* x's own name may lie in the way */
         assert_int_equal(ag_graph_rewind(graph, mark), AG_OK);
         assert_string_equal(ag_name_of(x), "x");
     }

@@ -69,7 +69,7 @@ static void test_impossible_models(void **state)
 {
     (void)state;
     const size_t sizes[] = {4, 16, 3}, none[] = {4, 0, 3}, huge[] = {1, SIZE_MAX, 1};
-    const size_t square[] = {SIZE_MAX / 2, SIZE_MAX / 2}, large[] = {2, SIZE_MAX / 64, 2};
+    const size_t square[] = {SIZE_MAX / 2, SIZE_MAX / 2}, large[] = {2, SIZE_MAX / 32, 2};
     const size_t wide[] = {SIZE_MAX, 1};
     assert_null(nn_mlp(0, sizes, NN_TANH, 1));
     assert_null(nn_mlp(1, sizes, NN_TANH, 1));

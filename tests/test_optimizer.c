@@ -31,7 +31,7 @@ static void check_sgd(double momentum, double decay)
         draw(&random, g);
         sgd.step(&sgd, N, p, g, state, t);
         for (size_t i = 0; i < N; i++) {
-            v[i] = momentum * v[i] + (long double)g[i] + decay * q[i];
+            v[i] = (long double)momentum * v[i] + (long double)g[i] + (long double)decay * q[i];
             q[i] -= 0.1L * v[i];
             assert_close(p[i], q[i], STEPS * ROUNDING);
         }
@@ -61,7 +61,7 @@ static void check_adam(double decay)
         draw(&random, g);
         adam.step(&adam, N, p, g, state, t);
         for (size_t i = 0; i < N; i++) {
-            const long double gradient = (long double)g[i] + decay * q[i];
+            const long double gradient = (long double)g[i] + (long double)decay * q[i];
             m[i] = 0.9L * m[i] + 0.1L * gradient;
             v[i] = 0.999L * v[i] + 0.001L * gradient * gradient;
             const long double mean = m[i] / (1 - powl(0.9L, t));

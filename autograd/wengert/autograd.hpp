@@ -131,10 +131,10 @@ namespace scalar
 {
 
 /* What a double can be made from without a word: integers, floating-point numbers, plain enums. */
-template <class N>
+template <class Number>
 inline constexpr bool is_number =
-    std::disjunction_v<std::is_arithmetic<N>,
-                       std::conjunction<std::is_enum<N>, std::is_convertible<N, real>>>;
+    std::disjunction_v<std::is_arithmetic<Number>,
+                       std::conjunction<std::is_enum<Number>, std::is_convertible<Number, real>>>;
 
 /* 16 bytes, trivially copyable, passed by value like the handle it may be. */
 class value
@@ -142,8 +142,8 @@ class value
   public:
     constexpr value() noexcept : graph_(nullptr), number_(0) {}
 
-    template <class N, std::enable_if_t<is_number<N>, int> = 0>
-    constexpr value(N number) noexcept : graph_(nullptr), number_(static_cast<real>(number))
+    template <class Number, std::enable_if_t<is_number<Number>, int> = 0>
+    constexpr value(Number number) noexcept : graph_(nullptr), number_(static_cast<real>(number))
     {
     }
 
@@ -179,8 +179,8 @@ class value
 
     /* static_cast<double>(x), int(x): the number alone. To bool, `if (x)`, it is x != 0, which is
      * recorded like any comparison. */
-    template <class N, std::enable_if_t<std::is_arithmetic_v<N>, int> = 0>
-    explicit constexpr operator N() const noexcept;
+    template <class Number, std::enable_if_t<std::is_arithmetic_v<Number>, int> = 0>
+    explicit constexpr operator Number() const noexcept;
 
   private:
     struct place {
@@ -205,7 +205,7 @@ using scalar::value;
 namespace words
 {
 
-template <class N> constexpr real NUM(N number)
+template <class Number> constexpr real NUM(Number number)
 {
     return static_cast<real>(number);
 }
@@ -238,8 +238,8 @@ WENGERT_BINARY(bool, LT, p < q)
 WENGERT_BINARY(bool, LE, p <= q)
 WENGERT_BINARY(bool, EQ, p == q)
 WENGERT_BINARY(bool, NE, p != q)
-WENGERT_BINARY(bool, TAKES_MAX, !(q > p || q != q))
-WENGERT_BINARY(bool, TAKES_MIN, !(q < p || q != q))
+WENGERT_BINARY(bool, TAKES_MAX, p >= q || p != p)
+WENGERT_BINARY(bool, TAKES_MIN, p <= q || p != p)
 WENGERT_BINARY(real, MAX, TAKES_MAX(p, q) ? p : q)
 WENGERT_BINARY(real, MIN, TAKES_MIN(p, q) ? p : q)
 WENGERT_UNARY(SIGN, p > 0 ? NUM(1) : p < 0 ? NUM(-1) : p)
@@ -338,10 +338,12 @@ template <ag_value (*gate)(ag_value, ag_value)> value record(value a, value b)
 /* A plain whole exponent stays what it is. */
 template <> inline value record<ag_pow>(value a, value b)
 {
-    constexpr real most = 1 << 24; /* a float holds it, too */
-    const real exponent = b.data();
-    if (!b.is_node() && exponent >= -most && exponent <= most && exponent == std::floor(exponent))
-        return value(ag_pow_int(a.node(), static_cast<int>(exponent)));
+    if (!b.is_node()) {
+        constexpr real most = 1 << 24; /* a float holds it, too */
+        const real exponent = b.data();
+        if (exponent >= -most && exponent <= most && exponent == std::floor(exponent))
+            return value(ag_pow_int(a.node(), static_cast<int>(exponent)));
+    }
     ag_graph *graph = graph_of(a, b);
     const ag_value base = operand(graph, a);
     return value(ag_pow(base, operand(graph, b)));
@@ -471,8 +473,8 @@ inline real get_partner(const real *w, std::size_t k)
 #define AG_NARY(name, partner, formula, start, step, end, ...)                                     \
     namespace detail                                                                               \
     {                                                                                              \
-    template <class W>                                                                             \
-    value fold_##name(std::size_t n, const value *terms, const W *partners,                        \
+    template <class Partner>                                                                       \
+    value fold_##name(std::size_t n, const value *terms, const Partner *partners,                  \
                       [[maybe_unused]] real OFFSET)                                                \
     {                                                                                              \
         using namespace words;                                                                     \
@@ -549,13 +551,13 @@ inline value detach(value x)
 namespace scalar
 {
 
-template <class N, std::enable_if_t<std::is_arithmetic_v<N>, int>>
-constexpr value::operator N() const noexcept
+template <class Number, std::enable_if_t<std::is_arithmetic_v<Number>, int>>
+constexpr value::operator Number() const noexcept
 {
-    if constexpr (std::is_same_v<N, bool>)
+    if constexpr (std::is_same_v<Number, bool>)
         return is_node() ? ne(*this, 0) : number_ != 0;
     else
-        return static_cast<N>(data());
+        return static_cast<Number>(data());
 }
 
 inline value operator+(value a, value b)
@@ -912,20 +914,22 @@ namespace std
 WENGERT_STD_NAMES(WENGERT_USE)
 
 /* A double's max(x, 0.0): with two values, these are the library's templates, which compare. */
-template <class A, class B> wengert::scalar::mixed<A, B> max(const A &a, const B &b)
+template <class Left, class Right>
+wengert::scalar::mixed<Left, Right> max(const Left &a, const Right &b)
 {
     const wengert::value left = a, right = b;
     return left < right ? right : left;
 }
 
-template <class A, class B> wengert::scalar::mixed<A, B> min(const A &a, const B &b)
+template <class Left, class Right>
+wengert::scalar::mixed<Left, Right> min(const Left &a, const Right &b)
 {
     const wengert::value left = a, right = b;
     return right < left ? right : left;
 }
 
-template <class X, class A, class B>
-wengert::scalar::mixed<X, A, B> clamp(const X &x, const A &low, const B &high)
+template <class Middle, class Low, class High>
+wengert::scalar::mixed<Middle, Low, High> clamp(const Middle &x, const Low &low, const High &high)
 {
     const wengert::value middle = x, left = low, right = high;
     return middle < left ? left : right < middle ? right : middle;
