@@ -56,6 +56,15 @@ void ag_clear_error(ag_graph *graph)
     agi_update_limit(graph);
 }
 
+ag_status ag_set_error(ag_graph *graph, ag_status status, const char *message)
+{
+    const bool is_error =
+        status < AG_OK && status != AG_BRANCH && strcmp(ag_status_name(status), "AG_UNKNOWN") != 0;
+    if (graph == NULL || message == NULL || !is_error)
+        return AG_INVALID_ARGUMENT;
+    return agi_fail(graph, status, "%s", message);
+}
+
 ag_status agi_fail(ag_graph *graph, ag_status status, const char *format, ...)
 {
     if (graph->status == AG_OK) {

@@ -148,6 +148,10 @@ AG_API ag_status ag_error(const ag_graph *graph);
  * Valid until the next call. */
 AG_API const char *ag_error_message(const ag_graph *graph);
 AG_API void ag_clear_error(ag_graph *graph);
+/* Makes an error of yours the graph's, if it has none yet: for functions made of gates that refuse
+ * their arguments. The message is copied, up to 239 bytes. Returns status; AG_INVALID_ARGUMENT for a
+ * status that is no error. */
+AG_API ag_status ag_set_error(ag_graph *graph, ag_status status, const char *message);
 
 /* Where a function has no graph to keep the details in, it fills one of these, if you give it one.
  */
