@@ -18,7 +18,7 @@ typedef struct experiment {
     const nn_dataset *data;
     size_t hidden; /* neurons between the features and the classes, tanh */
     nn_fit_options fit;
-    /* Looks at a trained net and the rows held out from it, once for each seed; NULL: nobody does. */
+    /* Looks at a trained net and at the rows held out from it, for each seed; NULL: nobody does. */
     bool (*look)(nn_model *model, const nn_dataset *held_out, void *user, nn_error *error);
     void *look_user;
 } experiment;

@@ -237,8 +237,8 @@ static ag_status read_file(reader *r)
     ag_status status = AG_OK;
     size_t size = 0, capacity = 0, got = 0;
     do {
-        /* one byte more than is read, for the 0 at the end */
-        if (!nni_grow((void **)&r->text, &capacity, size + BUFSIZ + 1, 1)) {
+        /* a byte is left for the 0 at the end */
+        if (!nni_grow((void **)&r->text, &capacity, size + BUFSIZ, 1)) {
             status = fail_memory(r);
             break;
         }

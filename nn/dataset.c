@@ -8,6 +8,7 @@
 
 #include <locale.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #ifdef __APPLE__
@@ -80,7 +81,11 @@ ag_graph *nni_graph_new(void)
 
 /* ---- Errors ---------------------------------------------------------------------------------- */
 
-int nni_format(char *text, size_t size, const char *format, va_list arguments)
+static int format_list(char *text, size_t size, const char *format, va_list arguments)
+    NNI_PRINTF(3, 0);
+
+/* vsnprintf in C's locale, whatever the thread's is */
+static int format_list(char *text, size_t size, const char *format, va_list arguments)
 {
 #if NNI_POSIX
     const locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
@@ -96,14 +101,23 @@ int nni_format(char *text, size_t size, const char *format, va_list arguments)
     return length;
 }
 
-/* Copies a path; of one that is too long, the end, which says more. */
+int nni_format(char *text, size_t size, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    const int length = format_list(text, size, format, arguments);
+    va_end(arguments);
+    return length;
+}
+
+/* Copies a path; of one that is too long, the end, which says more, from a whole letter on. */
 static void copy_path(char *copy, size_t size, const char *path)
 {
     const size_t length = strlen(path);
-    if (length < size)
-        (void)snprintf(copy, size, "%s", path);
-    else
-        (void)snprintf(copy, size, "...%s", path + length - (size - 4));
+    const char *end = length < size ? path : path + length - (size - 4);
+    while (end > path && ((unsigned char)*end & 0xC0) == 0x80)
+        end++;
+    (void)snprintf(copy, size, "%s%s", end == path ? "" : "...", end);
 }
 
 ag_status nni_fail_at(nn_error *error, const char *file, size_t line, size_t column,
@@ -132,7 +146,7 @@ ag_status nni_fail_at(nn_error *error, const char *file, size_t line, size_t col
         used += (size_t)snprintf(error->message + used, sizeof(error->message) - used, ": ");
     va_list arguments;
     va_start(arguments, format);
-    (void)nni_format(error->message + used, sizeof(error->message) - used, format, arguments);
+    (void)format_list(error->message + used, sizeof(error->message) - used, format, arguments);
     va_end(arguments);
     return status;
 }

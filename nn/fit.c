@@ -67,15 +67,17 @@ static bool read_gradient(const batches *b, size_t count, ag_real *gradient)
 /* The batch once more, to find the sample that took the gradient's sum out of the numbers. */
 static ag_status blame_row(batches *b, size_t count, const size_t *rows, ag_real *gradient)
 {
-    ag_status status = nni_tape_reset(&b->tape);
+    (void)nni_tape_reset(&b->tape);
     size_t i = 0;
-    for (double value; status == AG_OK && i < count; i++) {
-        status = run_sample(b, rows[i], &value);
-        if (status == AG_OK && !read_gradient(b, 1, gradient))
+    for (; i + 1 < count; i++) {
+        double value;
+        const ag_status status = run_sample(b, rows[i], &value);
+        if (status != AG_OK)
+            return status;
+        if (!read_gradient(b, 1, gradient))
             break;
     }
-    return fail_at_row(b, AG_NOT_FINITE, rows[i < count ? i : count - 1],
-                       "the gradient is not finite");
+    return fail_at_row(b, AG_NOT_FINITE, rows[i], "the gradient is not finite");
 }
 
 /* The gradient of the mean loss over some rows; adds to loss_sum and right. */
@@ -195,25 +197,14 @@ static progress start_progress(FILE *file)
     return p;
 }
 
-static int format_epoch(char *text, size_t size, const char *format, ...) NNI_PRINTF(3, 4);
-
-static int format_epoch(char *text, size_t size, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    const int length = nni_format(text, size, format, arguments);
-    va_end(arguments);
-    return length;
-}
-
 static void write_epoch(progress *p, const nn_epoch *e)
 {
     char accuracy[40] = "", text[200];
     if (!isnan(e->accuracy))
-        (void)format_epoch(accuracy, sizeof(accuracy), "  accuracy %.1f%%", 100 * e->accuracy);
-    (void)format_epoch(text, sizeof(text),
-                       "epoch %zu/%zu  loss %.6g%s  %.0f samples/s  %.0f s left", e->epoch,
-                       e->epochs, e->loss, accuracy, e->samples_per_second, e->seconds_left);
+        (void)nni_format(accuracy, sizeof(accuracy), "  accuracy %.1f%%", 100 * e->accuracy);
+    (void)nni_format(text, sizeof(text), "epoch %zu/%zu  loss %.4g%s  %.0f samples/s  %.0f s left",
+                     e->epoch, e->epochs, e->loss, accuracy, e->samples_per_second,
+                     e->seconds_left);
     /* wide enough to cover the line that was there */
     if (p->terminal)
         (void)fprintf(p->file, "\r%-78s", text);
@@ -235,7 +226,7 @@ static void show_progress(progress *p, const nn_epoch *e, double now)
         return;
     p->last = *e;
     p->shown = false;
-    if (p->terminal ? p->begun && now - p->shown_at < 0.1 && e->epoch < e->epochs
+    if (p->terminal ? p->begun && now - p->shown_at < 0.1
                     : count_tenths(e->epoch, e->epochs) == count_tenths(e->epoch - 1, e->epochs))
         return;
     p->shown_at = now;
@@ -281,8 +272,6 @@ static ag_status choose_options(const nn_model *model, const nn_dataset *data,
     if (chosen->epochs > SIZE_MAX / 16 || chosen->batch > SIZE_MAX / 16)
         return nni_fail(error, AG_INVALID_ARGUMENT, "%zu epochs of batches of %zu are too many",
                         chosen->epochs, chosen->batch);
-    if (chosen->batch > data->rows)
-        chosen->batch = data->rows;
     const nn_optimizer *rule = &chosen->optimizer;
     if (!isfinite(rule->rate) || rule->rate < 0)
         return nni_fail(error, AG_INVALID_ARGUMENT, "the optimiser's rate is %g", rule->rate);

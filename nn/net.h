@@ -9,8 +9,6 @@
 
 #include <wengert/nn.h>
 
-#include <stdarg.h>
-
 #if defined(__unix__) || defined(__APPLE__)
 #define NNI_POSIX 1
 #else
@@ -47,8 +45,8 @@ ag_status nni_fail_at(nn_error *error, const char *file, size_t line, size_t col
 ag_status nni_fail_memory(nn_error *error);
 /* with the graph's status and message */
 ag_status nni_fail_graph(nn_error *error, const ag_graph *graph);
-/* vsnprintf with a point in its numbers, whatever the locale */
-int nni_format(char *text, size_t size, const char *format, va_list arguments) NNI_PRINTF(3, 0);
+/* snprintf with a point in its numbers, whatever the locale */
+int nni_format(char *text, size_t size, const char *format, ...) NNI_PRINTF(3, 4);
 
 /* ---- Data: dataset.c ------------------------------------------------------------------------- */
 

@@ -293,6 +293,7 @@ static void test_rounding(void **state)
         "9007199254740992.5",    /* between the tie and an even one */
         "9007199254740993.0001", /* just above a tie */
         "8.5e15",
+        "18446744073709551617", /* 2^64 + 1 */
         "1e22",
         "1e23", /* the first power of ten that is no double */
         "2.2250738585072011e-308",
@@ -433,6 +434,7 @@ static void test_errors(void **state)
         {"\n1,2\n", 1, 1, "one cell"},
         {"1,2,a\n1,x,a\n", 2, 2, "\"x\" is not a number"},
         {"a,b,c\nd,e,f\n", 1, 1, "\"a\" is not a number"},
+        {"a,b,c\nd,e,1\n", 1, 1, "\"a\" is not a number"},
         {"1,2,a\n1,,a\n", 2, 2, "empty"},
         {"1,2,a\n1,  ,a\n", 2, 2, "empty"},
         {"1,2,a\n1,\"\",a\n", 2, 2, "empty"},

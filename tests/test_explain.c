@@ -199,6 +199,22 @@ static void test_the_zero_rule(void **state)
     ag_graph_free(graph);
 }
 
+/* Not even infinity * 0. */
+static void test_untaken_operands_get_nothing(void **state)
+{
+    (void)state;
+    ag_graph *graph = ag_graph_new(NULL);
+    const ag_value x = variable(graph, "x", 1), y = variable(graph, "y", 2);
+    const ag_value root = ag_scale(ag_max(x, y), (ag_real)INFINITY);
+    char *text = capture(root, NULL, false, AG_OK);
+    expect_part(text, "inf  * 0      (x >= y ? 1 : 0)  =             0\n");
+    expect_part(text, "inf  * 1      (x >= y ? 0 : 1)  =           inf\n");
+    free(text);
+    assert_int_equal(ag_backward(root), AG_OK);
+    assert_true(ag_grad(x) == 0 && isinf(ag_grad(y)));
+    ag_graph_free(graph);
+}
+
 static void test_gates_with_many_operands(void **state)
 {
     (void)state;
@@ -788,6 +804,7 @@ int main(void)
         cmocka_unit_test(test_the_circuit),
         cmocka_unit_test(test_running_sums),
         cmocka_unit_test(test_the_zero_rule),
+        cmocka_unit_test(test_untaken_operands_get_nothing),
         cmocka_unit_test(test_gates_with_many_operands),
         cmocka_unit_test(test_closures),
         cmocka_unit_test(test_wide_closures),

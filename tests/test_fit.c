@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <locale.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- Data ------------------------------------------------------------------------------------- */
@@ -477,6 +478,24 @@ static void test_standardisation(void **state)
     nn_model_free(model);
 }
 
+/* Ten times 0.1 is not 1: the mean of a constant column is rounded, and must not make it vary. */
+static void test_constant_column(void **state)
+{
+    (void)state;
+    ag_real inputs[10], y;
+    const size_t sizes[] = {1, 1};
+    for (size_t i = 0; i < 10; i++)
+        inputs[i] = (ag_real)0.1;
+    nn_model *model = nn_mlp(2, sizes, NN_TANH, 1);
+    learn(model, 10, 1, inputs, false);
+    nn_standardise(model, inputs, &y);
+    assert_true(y == 0);
+    const ag_real other = (ag_real)2.1;
+    nn_standardise(model, &other, &y);
+    assert_close(y, 2, ROUNDING);
+    nn_model_free(model);
+}
+
 static void test_scale_is_kept(void **state)
 {
     (void)state;
@@ -601,8 +620,13 @@ static void test_failures(void **state)
                   "epoch 5, row 13: the loss is not a number");
     check_failure((struct poison){.kind = MAKE_INFINITY, .passes = 2}, AG_NOT_FINITE,
                   "epoch 3, row 13: the loss is infinite");
-    check_failure((struct poison){.kind = MAKE_STEEP, .passes = 1}, AG_NOT_FINITE,
-                  "epoch 2, row 13: the gradient is not finite");
+    for (size_t passes = 0; passes < 4; passes++) { /* each at another place of its batch */
+        char message[60];
+        (void)snprintf(message, sizeof(message), "epoch %zu, row 13: the gradient is not finite",
+                       passes + 1);
+        check_failure((struct poison){.kind = MAKE_STEEP, .passes = passes}, AG_NOT_FINITE,
+                      message);
+    }
     check_failure((struct poison){.kind = MAKE_ERROR, .passes = 1}, AG_INVALID_ARGUMENT,
                   "epoch 2, row 13: nn_activate: no such activation");
     check_failure((struct poison){.kind = MAKE_NOTHING, .passes = 1}, AG_NULL_VALUE,
@@ -841,7 +865,7 @@ static void expect_line(char *line, size_t size, const nn_epoch *e)
     char accuracy[40] = "";
     if (!isnan(e->accuracy))
         (void)snprintf(accuracy, sizeof(accuracy), "  accuracy %.1f%%", 100 * e->accuracy);
-    (void)snprintf(line, size, "epoch %zu/%zu  loss %.6g%s  %.0f samples/s  %.0f s left", e->epoch,
+    (void)snprintf(line, size, "epoch %zu/%zu  loss %.4g%s  %.0f samples/s  %.0f s left", e->epoch,
                    e->epochs, e->loss, accuracy, e->samples_per_second, e->seconds_left);
 }
 
@@ -989,6 +1013,13 @@ static void check_terminal_line(const char *text, size_t length, const nn_epoch 
     assert_true(strlen(line) >= 78);
 }
 
+static double read_seconds(void)
+{
+    struct timespec now;
+    assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &now), 0);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
 static void test_terminal_progress(void **state)
 {
     (void)state;
@@ -1001,9 +1032,15 @@ static void test_terminal_progress(void **state)
             skip();
         }
         nn_model *model = make_net(2, 4, 3, NN_TANH);
+        const double begin = read_seconds();
         watch_fit(model, data, file, 20, stop_after);
+        const double seconds = read_seconds() - begin;
         const size_t length = read_terminal(file, text, sizeof(text));
         check_terminal_line(text, length, &seen.epochs[seen.count - 1]);
+        size_t writes = 0;
+        for (size_t i = 0; i < length; i++)
+            writes += text[i] == '\r';
+        assert_true((double)writes <= 2 + seconds / 0.1); /* ten a second, first and last */
         nn_model_free(model);
     }
     /* a failure ends the line, too */
@@ -1067,6 +1104,7 @@ int main(void)
         cmocka_unit_test(test_own_loss),
         cmocka_unit_test(test_branching_loss),
         cmocka_unit_test(test_standardisation),
+        cmocka_unit_test(test_constant_column),
         cmocka_unit_test(test_scale_is_kept),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_divergence),
