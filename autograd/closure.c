@@ -100,6 +100,11 @@ ag_value ag_apply(const ag_closure *closure, const ag_value *operands)
     graph->applied[graph->applied_count] = (agi_applied){*closure, graph->count};
     const ag_value node = agi_append(graph, AGI_CLOSURE, at, n, 0);
     graph->data[node.index] = agi_evaluate_closure(graph, node.index);
+    if (graph->status != AG_OK) { /* forward refused its operands, or did what it must not */
+        graph->count--;
+        destroy(graph, closure);
+        return agi_null_value(graph);
+    }
     if (graph->paused > 0) {
         graph->tags[node.index].gate = AGI_CONSTANT;
         graph->operands[node.index] = (agi_operands){0, 0};

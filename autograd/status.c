@@ -62,7 +62,9 @@ ag_status ag_set_error(ag_graph *graph, ag_status status, const char *message)
         status < AG_OK && status != AG_BRANCH && strcmp(ag_status_name(status), "AG_UNKNOWN") != 0;
     if (graph == NULL || message == NULL || !is_error)
         return AG_INVALID_ARGUMENT;
-    return agi_fail(graph, status, "%s", message);
+    char copy[sizeof(graph->message)]; /* the message may be the graph's own, a branch's */
+    (void)snprintf(copy, sizeof(copy), "%s", message);
+    return agi_fail(graph, status, "%s", copy);
 }
 
 ag_status agi_fail(ag_graph *graph, ag_status status, const char *format, ...)

@@ -5,15 +5,22 @@
  */
 #include "net.h"
 
+#include <stdarg.h>
+
 ag_status nni_status(ag_value x)
 {
     return x.graph == NULL ? AG_NULL_VALUE : ag_error(x.graph);
 }
 
-/* A graph takes errors from its own gates only: one that can't be applied carries the message. */
-ag_value nni_refuse(const char *message, ag_value x)
+ag_value nni_refuse(ag_value x, const char *format, ...)
 {
-    return ag_apply(&(ag_closure){.name = message, .arity = 1}, &x);
+    char message[100];
+    va_list arguments;
+    va_start(arguments, format);
+    (void)vsnprintf(message, sizeof(message), format, arguments);
+    va_end(arguments);
+    (void)ag_set_error(x.graph, AG_INVALID_ARGUMENT, message);
+    return ag_neg(x); /* null, now that the graph has an error */
 }
 
 /* ---- Activations ----------------------------------------------------------------------------- */
@@ -75,7 +82,7 @@ const char *nn_activation_name(nn_activation activation)
 ag_value nn_activate(nn_activation activation, ag_value x)
 {
     if (!is_activation(activation))
-        return nni_refuse("nn_activate: no such activation", x);
+        return nni_refuse(x, "nn_activate: %d is no activation", (int)activation);
     return activations[activation].apply(x);
 }
 

@@ -152,8 +152,10 @@ ag_value nn_hinge(size_t n, const ag_value *outputs, const ag_value *targets, vo
 
 ag_value nn_softmax_cross_entropy_class(size_t n, const ag_value *logits, size_t klass)
 {
-    if (n == 0 || klass >= n)
-        return n == 0 ? (ag_value){0} : nni_refuse("cross-entropy: no such class", logits[0]);
+    if (n == 0)
+        return (ag_value){0};
+    if (klass >= n)
+        return nni_refuse(logits[0], "nn_softmax_cross_entropy_class: class %zu of %zu", klass, n);
     const ag_value largest = ag_detach(ag_max_of(n, logits));
     pile logsumexp;
     start_pile(&logsumexp, ag_logsumexp);

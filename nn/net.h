@@ -69,9 +69,8 @@ char **nni_copy_names(size_t count, char *const *names, const char *prefix);
 
 /* the status of x's graph */
 ag_status nni_status(ag_value x);
-/* Makes AG_INVALID_ARGUMENT with this message, which must be a literal, the error of x's graph.
- * Returns a null value. */
-ag_value nni_refuse(const char *message, ag_value x);
+/* Makes AG_INVALID_ARGUMENT with this message the error of x's graph. Returns a null value. */
+ag_value nni_refuse(ag_value x, const char *format, ...) NNI_PRINTF(2, 3);
 
 /* ---- Models: model.c ------------------------------------------------------------------------- */
 

@@ -1,50 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the tests of nn share: cmocka, comparisons of real numbers, temporary files, and memory that
- * is counted and fails on demand.
+ * What the tests of nn share beside testing.h: memory that is counted and fails on demand.
  */
 #ifndef WENGERT_NN_TESTING_H
 #define WENGERT_NN_TESTING_H
 
 #include "net.h"
+#include "testing.h"
 
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
-
-/* A few roundings of the library's number type. */
-#define ROUNDING (64 * (double)AG_REAL_EPSILON)
-
-/* Equal to within tolerance * max(1, |expected|); infinities must be the same one. */
-#define assert_close(actual, expected, tolerance)                                                  \
-    check_close((double)(actual), (double)(expected), tolerance, #actual, __FILE__, __LINE__)
-
-static inline void check_close(double actual, double expected, double tolerance, const char *what,
-                               const char *file, int line)
-{
-    const double size = fabs(expected) > 1 ? fabs(expected) : 1;
-    if (actual == expected || fabs(actual - expected) <= tolerance * size)
-        return;
-    print_error("%s is %.17g, not %.17g\n", what, actual, expected);
-    _fail(file, line);
-}
-
-#define assert_contains(text, part) check_contains(text, part, __FILE__, __LINE__)
-
-static inline void check_contains(const char *text, const char *part, const char *file, int line)
-{
-    if (strstr(text, part) != NULL)
-        return;
-    print_error("\"%s\" is not in \"%s\"\n", part, text);
-    _fail(file, line);
-}
-
-/* ---- Memory ---------------------------------------------------------------------------------- */
 
 /* Blocks that live, requests since counting began, and the request that fails (0: none), alone or
  * with all after it. */

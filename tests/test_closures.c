@@ -631,8 +631,11 @@ static void test_meddling_when_applied(void **state)
         again.when = IN_FORWARD;
         const ag_closure closure = {"again",           1,      meddling_forward,
                                     meddling_backward, &again, meddling_destroy};
-        (void)ag_apply(&closure, &t.y);
+        const ag_value y = ag_apply(&closure, &t.y);
         assert_int_equal(again.meddled, 1);
+        assert_true(ag_is_null(y));
+        assert_int_equal(again.destroyed, 1); /* as for any application that fails */
+        assert_int_equal(ag_graph_count(graph), 6);
         t.m.meddled = again.meddled;
         t.m.inner_destroyed = again.inner_destroyed;
         again.when = NEVER;
@@ -713,6 +716,44 @@ static void test_meddling_in_destroy(void **state)
     }
 }
 
+/* forward may refuse what it is given, with an error of its own. */
+static void refuse(meddler *m)
+{
+    (void)ag_set_error(m->x.graph, AG_INVALID_ARGUMENT, "the operand is not positive");
+}
+
+static void test_forward_that_refuses(void **state)
+{
+    (void)state;
+    for (int paused = 0; paused < 2; paused++) {
+        const ag_value x = variable(-1);
+        const size_t count = ag_graph_count(graph);
+        meddler m = {.x = x, .meddle = refuse, .when = IN_FORWARD};
+        const ag_closure closure = {"positive",        1,  meddling_forward,
+                                    meddling_backward, &m, meddling_destroy};
+        for (int i = 0; i < paused; i++)
+            assert_int_equal(ag_pause(graph), AG_OK);
+        assert_true(ag_is_null(ag_apply(&closure, &x)));
+        assert_int_equal(m.destroyed, 1);
+        assert_int_equal(ag_graph_count(graph), count);
+        assert_int_equal(ag_error(graph), AG_INVALID_ARGUMENT);
+        assert_string_equal(ag_error_message(graph), "the operand is not positive");
+        ag_clear_error(graph);
+        m.when = NEVER;
+        const ag_value y = ag_apply(&closure, &x);
+        assert_int_equal(ag_graph_count(graph), count + 1);
+        for (int i = 0; i < paused; i++)
+            assert_int_equal(ag_resume(graph), AG_OK);
+        assert_int_equal(m.destroyed, 1 + paused);
+        m.when = IN_FORWARD;
+        assert_int_equal(ag_forward(ag_neg(y)), paused != 0 ? AG_OK : AG_INVALID_ARGUMENT);
+        ag_clear_error(graph);
+        ag_graph_free(graph);
+        assert_int_equal(m.destroyed, 2);
+        graph = ag_graph_new(NULL);
+    }
+}
+
 static void look_from_inside(meddler *m)
 {
     ag_graph *own = m->x.graph;
@@ -777,9 +818,10 @@ static void test_graphs_that_call_each_other(void **state)
     nested there = {.inner = inner};
     closure.context = &there;
     const ag_value y = ag_apply(&closure, &x);
-    assert_same(ag_data(y), 11);
+    assert_true(ag_is_null(y));
     assert_int_equal(ag_error(graph), AG_BUSY);
     assert_int_equal(ag_error(second), AG_OK);
+    assert_same(ag_data(inner), 10);
     ag_clear_error(graph);
     assert_same(ag_data(ag_neg(x)), -1);
     ag_graph_free(second);
@@ -805,6 +847,7 @@ int main(void)
         TEST(meddling_in_backward),
         TEST(meddling_when_looked_at),
         TEST(meddling_in_destroy),
+        TEST(forward_that_refuses),
         TEST(callbacks_may_look),
         TEST(graphs_that_call_each_other),
     };

@@ -658,6 +658,46 @@ static void test_expression_fails_as_a_whole(void **state)
     assert_int_equal(ag_graph_count(graph), 2);
 }
 
+/* An error of the caller's own is kept as the engine's are. */
+static void test_set_error(void **state)
+{
+    (void)state;
+    const ag_value x = variable(3);
+    assert_int_equal(ag_set_error(graph, AG_OK, "no error"), AG_INVALID_ARGUMENT);
+    assert_int_equal(ag_set_error(graph, AG_BRANCH, "does not stick"), AG_INVALID_ARGUMENT);
+    assert_int_equal(ag_set_error(graph, (ag_status)-100, "unknown"), AG_INVALID_ARGUMENT);
+    assert_int_equal(ag_set_error(graph, (ag_status)1, "unknown"), AG_INVALID_ARGUMENT);
+    assert_int_equal(ag_set_error(graph, AG_PARSE, NULL), AG_INVALID_ARGUMENT);
+    assert_int_equal(ag_set_error(NULL, AG_PARSE, "no graph"), AG_INVALID_ARGUMENT);
+    assert_int_equal(ag_error(graph), AG_OK);
+    assert_same(ag_data(ag_neg(x)), -3);
+
+    char message[] = "a loss wants 100% %s of its targets";
+    assert_int_equal(ag_set_error(graph, AG_TOO_LARGE, message), AG_TOO_LARGE);
+    message[0] = '?'; /* it was copied */
+    assert_int_equal(ag_set_error(graph, AG_PARSE, "a second"), AG_PARSE);
+    assert_true(ag_is_null(ag_neg(x)));
+    assert_int_equal(ag_backward(x), AG_TOO_LARGE);
+    assert_string_equal(ag_error_message(graph), "a loss wants 100% %s of its targets");
+    assert_error(AG_TOO_LARGE, "a loss wants");
+
+    char large[1000];
+    memset(large, 'm', sizeof(large) - 1);
+    large[sizeof(large) - 1] = '\0';
+    assert_int_equal(ag_set_error(graph, AG_PARSE, large), AG_PARSE);
+    assert_int_equal(strlen(ag_error_message(graph)), 239);
+    ag_clear_error(graph);
+
+    /* a branch that is to stick: the message is the graph's own */
+    assert_true(ag_gt(x, ag_constant(graph, 0)));
+    const ag_value y = ag_neg(x);
+    assert_int_equal(ag_set(x, -1), AG_OK);
+    assert_int_equal(ag_forward(y), AG_BRANCH);
+    assert_int_equal(ag_set_error(graph, AG_INVALID_ARGUMENT, ag_error_message(graph)),
+                     AG_INVALID_ARGUMENT);
+    assert_error(AG_INVALID_ARGUMENT, "gt(#0 = -1");
+}
+
 /* ---- Messages -------------------------------------------------------------------------------- */
 
 static void test_messages_name_operands(void **state)
@@ -1010,6 +1050,7 @@ int main(void)
         TEST(graphs_that_do_not_fit),
         TEST(first_error_stays),
         TEST(expression_fails_as_a_whole),
+        TEST(set_error),
         TEST(messages_name_operands),
         TEST(messages_hold_long_names),
         TEST(names_refused),

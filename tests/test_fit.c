@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* ---- Data ------------------------------------------------------------------------------------- */
+/* ---- Data ------------------------------------------------------------------------------------ */
 
 static nn_dataset *make_xor(void)
 {
@@ -65,7 +65,7 @@ static void must_fit(nn_model *model, const nn_dataset *data, const nn_fit_optio
     assert_int_equal(error.status, AG_OK);
 }
 
-/* ---- It learns -------------------------------------------------------------------------------- */
+/* ---- It learns ------------------------------------------------------------------------------- */
 
 /* The example at the top of nn.h. */
 static void test_example(void **state)
@@ -174,7 +174,7 @@ static void test_digits(void **state)
     assert_true(accuracy >= 0.95);
 }
 
-/* ---- Step by step ----------------------------------------------------------------------------- */
+/* ---- Step by step ---------------------------------------------------------------------------- */
 
 struct batch {
     const nn_model *model;
@@ -370,7 +370,7 @@ static void test_own_optimizer(void **state)
     nn_dataset_free(data);
 }
 
-/* ---- Own losses ------------------------------------------------------------------------------- */
+/* ---- Own losses ------------------------------------------------------------------------------ */
 
 static ag_value softmax_likelihood(size_t n, const ag_value *outputs, const ag_value *targets,
                                    void *context)
@@ -431,7 +431,7 @@ static void test_branching_loss(void **state)
     nn_dataset_free(data);
 }
 
-/* ---- Standardisation -------------------------------------------------------------------------- */
+/* ---- Standardisation ------------------------------------------------------------------------- */
 
 static void learn(nn_model *model, size_t rows, size_t features, const ag_real *inputs,
                   bool keep_scale)
@@ -520,7 +520,7 @@ static void test_scale_is_kept(void **state)
     nn_model_free(model);
 }
 
-/* ---- Failures --------------------------------------------------------------------------------- */
+/* ---- Failures -------------------------------------------------------------------------------- */
 
 /* A loss that does something wrong with one row, from some epoch on. */
 struct poison {
@@ -628,7 +628,7 @@ static void test_failures(void **state)
                       message);
     }
     check_failure((struct poison){.kind = MAKE_ERROR, .passes = 1}, AG_INVALID_ARGUMENT,
-                  "epoch 2, row 13: nn_activate: no such activation");
+                  "epoch 2, row 13: nn_activate: 99 is no activation");
     check_failure((struct poison){.kind = MAKE_NOTHING, .passes = 1}, AG_NULL_VALUE,
                   "epoch 2, row 13: the loss made no value");
     ag_graph *graph = ag_graph_new(NULL);
@@ -722,7 +722,7 @@ static void test_refusals(void **state)
     nn_model_free(two);
 }
 
-/* ---- Memory ----------------------------------------------------------------------------------- */
+/* ---- Memory ---------------------------------------------------------------------------------- */
 
 /* what was asked for after the first epoch and after the last */
 static size_t first_requests, last_requests;
@@ -825,7 +825,7 @@ static void test_out_of_memory(void **state)
     nn_dataset_free(data);
 }
 
-/* ---- Progress --------------------------------------------------------------------------------- */
+/* ---- Progress -------------------------------------------------------------------------------- */
 
 /* What the callback saw. */
 static struct {
@@ -976,7 +976,8 @@ static FILE *open_terminal(void)
     terminal = posix_openpt(O_RDWR | O_NOCTTY);
     if (terminal < 0 || grantpt(terminal) != 0 || unlockpt(terminal) != 0)
         return NULL;
-    FILE *file = fopen(ptsname(terminal), "r+");
+    const int other = open(ptsname(terminal), O_RDWR | O_NOCTTY);
+    FILE *file = other < 0 ? NULL : fdopen(other, "r+");
     struct termios raw;
     if (file != NULL && tcgetattr(fileno(file), &raw) == 0) {
         raw.c_oflag &= ~(tcflag_t)OPOST;

@@ -130,7 +130,7 @@ static void test_unknown_activation(void **state)
     assert_string_equal(nn_activation_name(wrong), "unknown");
     assert_true(ag_is_null(nn_activate(wrong, x)));
     assert_int_equal(ag_error(graph), AG_INVALID_ARGUMENT);
-    assert_contains(ag_error_message(graph), "no such activation");
+    assert_contains(ag_error_message(graph), "nn_activate: 7 is no activation");
     ag_graph_free(graph);
 }
 
