@@ -113,7 +113,9 @@ def run(command, **options):
         raise Failure(f"not done after {SECONDS} s: {shlex.join(command)}")
     if result.returncode != 0:
         raise Failure(
-            f"exit status {result.returncode}: {shlex.join(command)}\n{result.stdout}{result.stderr}"
+            f"exit status {result.returncode}: {shlex.join(command)}\n"
+            + result.stdout
+            + result.stderr
         )
     return result.stdout
 
@@ -167,14 +169,9 @@ def check(block, root, directory, workshop, environment):
             return
     printed = output(block, directory, workshop, environment)
     if printed != block.expected:
-        raise Failure(
-            "it prints something else\n"
-            + "\n".join(
-                difflib.unified_diff(
-                    block.expected.splitlines(), printed.splitlines(), "said", "printed", lineterm=""
-                )
-            )
-        )
+        said = block.expected.splitlines()
+        difference = difflib.unified_diff(said, printed.splitlines(), "said", "printed", lineterm="")
+        raise Failure("it prints something else\n" + "\n".join(difference))
 
 
 def check_document(path, root, scratch, environment):

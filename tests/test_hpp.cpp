@@ -975,13 +975,13 @@ void test_too_many_operands(void **)
     const value x = graph.variable(1);
     const real w = 1;
     assert_true(std::isnan(wengert::sum(SIZE_MAX / 4, &x).data()));
-    assert_int_equal(graph.error(), AG_NULL_VALUE);
+    assert_int_equal(graph.error(), AG_OUT_OF_MEMORY);
     graph.clear_error();
     assert_true(std::isnan(wengert::dot(SIZE_MAX / 4, &x, &x).data()));
-    assert_int_equal(graph.error(), AG_NULL_VALUE);
+    assert_int_equal(graph.error(), AG_OUT_OF_MEMORY);
     graph.clear_error();
     assert_true(std::isnan(wengert::linear(SIZE_MAX / 4, &w, &x, 0).data()));
-    assert_int_equal(graph.error(), AG_NULL_VALUE);
+    assert_int_equal(graph.error(), AG_OUT_OF_MEMORY);
 }
 
 void test_detach(void **)

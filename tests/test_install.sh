@@ -134,7 +134,8 @@ ln -s "$root" "$scratch/outer/subprojects/wengert"
 cp "$scratch/user.c" "$scratch/outer"
 cat >"$scratch/outer/meson.build" <<'EOF'
 project('outer', 'c', default_options: ['c_std=c11', 'warning_level=3', 'werror=true'])
-executable('user', 'user.c', dependencies: dependency('wengert', fallback: ['wengert', 'wengert_dep']))
+wengert = dependency('wengert', fallback: ['wengert', 'wengert_dep'])
+executable('user', 'user.c', dependencies: wengert)
 EOF
 {
     env -u PKG_CONFIG_PATH meson setup "$scratch/outer/build" "$scratch/outer" \

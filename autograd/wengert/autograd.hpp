@@ -358,7 +358,7 @@ inline ag_graph *graph_of_any(std::size_t n, const value *x)
 }
 
 /* The operands of a gate with any number of them, as the C functions take them: on the stack while
- * they are few. Without memory for more they are a single null value, which the gate refuses. */
+ * they are few. Without memory for more that is the graph's error. */
 class operands
 {
   public:
@@ -369,6 +369,7 @@ class operands
                        ? nullptr
                        : static_cast<ag_value *>(std::malloc(n * sizeof(*all_)));
         if (all_ == nullptr) {
+            ag_set_error(graph, AG_OUT_OF_MEMORY, "out of memory for the operands of a gate");
             all_ = few_;
             few_[0] = {graph, UINT32_MAX, UINT32_MAX};
             count_ = 1;
@@ -532,8 +533,7 @@ inline real get_partner(const real *w, std::size_t k)
 /* One function for each line of the gate table: those of autograd.h without the prefix, as
  * wengert::sigmoid(x), wengert::max(a, b), wengert::select(c, a, b), wengert::gt(a, b),
  * wengert::logsumexp(n, x). Those with n operands make one node where adding up would make n; above
- * 16 operands they take memory from malloc while they run, and without it the graph reports a null
- * operand. n = 0 and null pointers give NaN. */
+ * 16 operands they take memory from malloc while they run. n = 0 and null pointers give NaN. */
 #include <wengert/gates.def>
 
 #undef WENGERT_NARY_NONE
