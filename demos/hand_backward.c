@@ -132,8 +132,8 @@ int main(int argc, char **argv)
     largest = fmax(largest, compare("b1", HIDDEN, 1, by_hand + B1, p + B1));
     largest = fmax(largest, compare("W2", OUT, HIDDEN, by_hand + W2, p + W2));
     largest = fmax(largest, compare("b2", OUT, 1, by_hand + B2, p + B2));
-    const double tolerance = 5 * (double)AG_REAL_EPSILON;
-    printf("largest difference below %.1e: %s\n", tolerance, largest < tolerance ? "yes" : "no");
+    const double tolerance = sizeof(ag_real) == sizeof(double) ? 1e-15 : 1e-6;
+    printf("largest difference below %.0e: %s\n", tolerance, largest < tolerance ? "yes" : "no");
 
     picture drawing = open_picture(argc > 1 ? argv[1] : NULL, "hand_backward.dot");
     if (drawing.file != NULL) {

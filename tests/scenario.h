@@ -172,10 +172,11 @@ static inline ag_status look_around(scenario *s, ag_value root)
         note(s, ag_grad(ag_operand(root, i)));
         note(s, ag_local_gradient(root, i));
     }
-    ag_dot_options drawing = {.max_nodes = n, .title = "everything"};
-    ag_status status = ag_explain(root, s->file);
+    const ag_value part = ag_operand(root, SCENARIO_GATES); /* all would take its time to print */
+    ag_dot_options drawing = {.max_nodes = n, .title = "a part"};
+    ag_status status = ag_explain(part, s->file);
     if (status == AG_OK)
-        status = ag_write_dot(root, s->file, &drawing);
+        status = ag_write_dot(part, s->file, &drawing);
     return status;
 }
 
