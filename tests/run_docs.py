@@ -169,8 +169,8 @@ def check(block, root, directory, workshop, environment):
             return
     printed = output(block, directory, workshop, environment)
     if printed != block.expected:
-        said = block.expected.splitlines()
-        difference = difflib.unified_diff(said, printed.splitlines(), "said", "printed", lineterm="")
+        texts = block.expected.splitlines(), printed.splitlines()
+        difference = difflib.unified_diff(*texts, "said", "printed", lineterm="")
         raise Failure("it prints something else\n" + "\n".join(difference))
 
 
