@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Gates of the caller's own: what the callbacks see, when contexts are destroyed, and callbacks that
- * meddle with the graph that calls them.
+ * Gates of the caller's own: what the callbacks see, when contexts are destroyed, and callbacks
+ * that meddle with the graph that calls them.
  */
 #include "scenario.h"
 
@@ -83,8 +83,8 @@ static void test_multiply_gate(void **state)
     assert_int_equal(ag_error(graph), AG_OK);
 }
 
-/* PyTorch's tutorial on functions of one's own: the Legendre polynomial P3(x) = (5x^3 - 3x) / 2, here
- * with its result saved for backward, too. */
+/* PyTorch's tutorial on functions of one's own: the Legendre polynomial P3(x) = (5x^3 - 3x) / 2,
+ * here with its result saved for backward, too. */
 typedef struct saved {
     ag_real input, result;
 } saved;
@@ -685,10 +685,13 @@ static void test_meddling_when_looked_at(void **state)
         (void)ag_local_gradient(t.gate, 0);
         assert_int_equal(ag_error(graph), AG_BUSY);
         ag_clear_error(graph);
+        assert_int_equal(ag_topological_order(t.root, NULL, 0), 6); /* has marks made */
+        const size_t bytes = ag_graph_bytes(graph);
         rewind(scratch_file);
         assert_int_equal(ag_explain(t.root, scratch_file), AG_BUSY);
         ag_clear_error(graph);
         assert_int_equal(ag_write_dot(t.root, scratch_file, NULL), AG_BUSY);
+        assert_int_equal(ag_graph_bytes(graph), bytes);
         const int meddled = t.m.meddled;
         assert_true(meddled >= 3);
         assert_same(ag_grad(t.x), 15);
@@ -790,8 +793,8 @@ static void test_callbacks_may_look(void **state)
     assert_int_equal(ag_error(graph), AG_OK);
 }
 
-/* Two graphs whose gates run each other: a gate of the first evaluates the second, one of which asks
- * the first, which is busy. */
+/* Two graphs whose gates run each other: a gate of the first evaluates the second, a gate of which
+ * asks the first, which is busy. */
 typedef struct nested {
     ag_value inner;     /* in the second graph */
     ag_value forbidden; /* in the first */

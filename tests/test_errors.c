@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Misuse and numbers gone wrong: each is an error with a message, none is harmful, the first one
- * stays until it is cleared. Memory running out is in test_memory.c, callbacks that misbehave are in
+ * stays until it is cleared. Memory running out is in test_memory.c, misbehaving callbacks are in
  * test_closures.c.
  */
 #include "scenario.h"
@@ -59,7 +59,7 @@ static void test_status_in_words(void **state)
     assert_string_equal(ag_version(), AG_VERSION);
 }
 
-/* ---- Bad values in every place that takes one ------------------------------------------------- */
+/* ---- Bad values in every place that takes one ------------------------------------------------ */
 
 /* Uses `bad` where a value goes, beside `good` where more than one goes. */
 typedef struct place {

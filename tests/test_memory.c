@@ -251,6 +251,68 @@ static void test_generations_begin_anew(void **state)
     ag_graph_free(graph);
 }
 
+/* Between nested marks handles go stale when it does: an error once in 2^32 rewinds, never another
+ * node's number. */
+static void test_generations_begin_anew_between_marks(void **state)
+{
+    (void)state;
+    ag_graph *graph = ag_graph_new(NULL);
+    graph->generation = UINT32_MAX - 10;
+    const ag_value x = ag_variable(graph, 2);
+    const ag_mark outer = ag_graph_mark(graph);
+    int stale = 0;
+    for (int i = 0; i < 12; i++) {
+        const ag_value y = ag_square(x);
+        const ag_mark inner = ag_graph_mark(graph);
+        for (int k = 0; k < 2; k++) {
+            const ag_value z = ag_mul(x, y);
+            assert_true(ag_is_null(z) || (ag_data(z) == 8 && ag_data(y) == 4));
+            if (ag_graph_rewind(graph, inner) != AG_OK || ag_is_null(z)) {
+                assert_int_equal(ag_error(graph), AG_STALE_VALUE);
+                ag_clear_error(graph);
+                stale++;
+            }
+        }
+        assert_int_equal(ag_graph_rewind(graph, outer), AG_OK);
+        assert_same(ag_data(x), 2);
+        assert_int_equal(ag_error(graph), AG_OK);
+    }
+    assert_true(graph->generation < 40);
+    assert_in_range(stale, 0, 1);
+    ag_graph_free(graph);
+}
+
+/* What a rewind takes is set aside when the mark is made. */
+static void test_rewind_needs_no_memory(void **state)
+{
+    (void)state;
+    enum {
+        LEVELS = 300
+    };
+    ag_graph *graph = ag_graph_new(NULL);
+    ag_mark marks[LEVELS];
+    int alive = 0;
+    for (int round = 0; round < 3; round++) {
+        ag_value y = ag_variable(graph, 1);
+        for (int i = 0; i < LEVELS; i++) {
+            marks[i] = ag_graph_mark(graph);
+            y = apply_product(&alive, 1, &y);
+            char name[16];
+            (void)snprintf(name, sizeof(name), "level %d", i);
+            assert_int_equal(ag_name(y, name), AG_OK);
+        }
+        heap.failing = 1;
+        heap.for_good = true;
+        for (int i = LEVELS - 1; i >= 0; i -= round + 1) {
+            assert_int_equal(ag_graph_rewind(graph, marks[i]), AG_OK);
+            assert_int_equal(alive, i);
+        }
+        heap.failing = 0;
+        assert_int_equal(ag_graph_rewind(graph, marks[0]), AG_OK);
+    }
+    ag_graph_free(graph);
+}
+
 /* Where marks climb with the graph, old handles are found good as quickly as new ones. */
 static void test_marks_that_climb(void **state)
 {
@@ -397,14 +459,16 @@ static void test_bytes_of_a_node(void **state)
 /* ---- A caller's allocator -------------------------------------------------------------------- */
 
 /* An allocator that believes nothing: it knows each block's size, gives addresses off any alignment
- * by `offset`, moves every block at every resize, and spoils what it takes back. */
+ * (by `offset`; by something else each time if it is UNEVEN), moves every block at every resize,
+ * and spoils what it takes back. */
 enum {
-    KEPT_BLOCKS = 1024
+    KEPT_BLOCKS = 1024,
+    UNEVEN = 16
 };
 
 typedef struct keeper {
     struct {
-        unsigned char *given;
+        unsigned char *raw, *given;
         size_t size;
     } blocks[KEPT_BLOCKS];
     size_t live, bytes;
@@ -425,7 +489,7 @@ static size_t find_block(const keeper *k, const void *pointer)
 static void give_back(keeper *k, size_t i)
 {
     memset(k->blocks[i].given, 0xDD, k->blocks[i].size);
-    free(k->blocks[i].given - k->offset);
+    free(k->blocks[i].raw);
     k->bytes -= k->blocks[i].size;
     k->blocks[i] = k->blocks[--k->live];
 }
@@ -446,10 +510,12 @@ static void *keep_blocks(void *user, void *pointer, size_t old_size, size_t new_
     }
     if (is_failing(++k->requests, k->failing, k->for_good) || k->live == KEPT_BLOCKS)
         return NULL;
-    unsigned char *raw = malloc(new_size + k->offset);
+    const size_t offset = k->offset == UNEVEN ? k->requests * 5 % UNEVEN : k->offset;
+    unsigned char *raw = malloc(new_size + offset);
     assert_non_null(raw);
-    unsigned char *given = raw + k->offset;
+    unsigned char *given = raw + offset;
     memset(given, 0xA5, new_size);
+    k->blocks[k->live].raw = raw;
     k->blocks[k->live].given = given;
     k->blocks[k->live++].size = new_size;
     k->bytes += new_size;
@@ -496,7 +562,7 @@ static void assert_same_story(const scenario *s, const scenario *expected)
         assert_memory_equal(&s->numbers[i], &expected->numbers[i], sizeof(ag_real));
 }
 
-static const size_t offsets[] = {0, 1, 3, 8, 15};
+static const size_t offsets[] = {0, 1, 3, 8, 15, UNEVEN};
 static const size_t offset_count = sizeof(offsets) / sizeof(*offsets);
 
 static void test_allocator(void **state)
@@ -513,6 +579,8 @@ static void test_allocator(void **state)
         tell(&options, &s);
         assert_same_story(&s, &expected);
         assert_int_equal(ag_graph_bytes(s.graph), k.bytes - k.live * ALIGNMENT);
+        assert_int_equal((uintptr_t)s.graph % _Alignof(max_align_t), 0);
+        assert_int_equal((uintptr_t)s.graph->data % _Alignof(max_align_t), 0);
         ag_graph_free(s.graph);
         assert_all_given_back(&k);
         assert_int_equal(s.alive, 0);
@@ -593,7 +661,7 @@ static void test_each_allocation_fails(void **state)
     tell(NULL, &expected);
     ag_graph_free(expected.graph);
     for (int for_good = 0; for_good < 2; for_good++) {
-        const ag_graph_options options = keep_for(&k, for_good != 0 ? 3 : 0);
+        const ag_graph_options options = keep_for(&k, for_good != 0 ? 3 : UNEVEN);
         k.for_good = heap.for_good = for_good != 0;
         const failures kept = fail_each(&options, &k.requests, &k.failing, &expected);
         assert_all_given_back(&k);
@@ -658,7 +726,7 @@ static void test_random_failures(void **state)
     static keeper k;
     size_t short_of_memory = 0;
     for (uint64_t seed = 0; seed < 30; seed++) {
-        const ag_graph_options options = keep_for(&k, (size_t)seed % 16);
+        const ag_graph_options options = keep_for(&k, (size_t)seed % (UNEVEN + 1));
         machine *m = new_machine(ag_graph_new(&options), seed);
         m->file = scratch_file;
         rewind(scratch_file);
@@ -745,7 +813,7 @@ static void test_allocator_in_step_with_heap(void **state)
     (void)state;
     static keeper k;
     for (uint64_t seed = 100; seed < 106; seed++) {
-        const ag_graph_options options = keep_for(&k, (size_t)seed % 16);
+        const ag_graph_options options = keep_for(&k, (size_t)seed % (UNEVEN + 1));
         run_in_step(ag_graph_new(NULL), ag_graph_new(&options), seed, 1500);
         assert_all_given_back(&k);
     }
@@ -1175,6 +1243,8 @@ int main(void)
         TEST(rewind_with_an_error),
         TEST(rewinds_against_a_model),
         TEST(generations_begin_anew),
+        TEST(generations_begin_anew_between_marks),
+        TEST(rewind_needs_no_memory),
         TEST(marks_that_climb),
         TEST(rewind_drops_names_and_closures),
         TEST(memory_stays_constant),
