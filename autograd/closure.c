@@ -69,7 +69,7 @@ static ag_status prepare(ag_graph *graph, const ag_closure *closure, const ag_va
     if (closure->arity > UINT32_MAX / 4)
         return agi_refuse(graph, AG_TOO_LARGE, name, closure->arity, operands, "too many operands");
     const uint32_t n = (uint32_t)closure->arity;
-    if (agi_make_room(graph) != AG_OK)
+    if (agi_make_room(graph, name, n, operands) != AG_OK)
         return graph->status;
     if (agi_grow(graph, (void **)&graph->pool, sizeof(uint32_t), &graph->pool_capacity,
                  (uint64_t)graph->pool_count + n + 1, UINT32_MAX) ||

@@ -191,8 +191,8 @@ static inline ag_value agi_value(ag_graph *graph, uint32_t index)
  * the error, which names `what`. */
 ag_status agi_check_values(ag_graph *graph, const char *what, size_t n, const ag_value *values);
 
-/* Room for one node more; sets the error where there is none. */
-ag_status agi_make_room(ag_graph *graph);
+/* Room for one node more; where there is none, sets the error that names `what` and its operands. */
+ag_status agi_make_room(ag_graph *graph, const char *what, size_t n, const ag_value *operands);
 
 /* Appends a node, for which there is room. */
 static inline ag_value agi_append(ag_graph *graph, agi_gate gate, uint32_t a, uint32_t b, ag_real y)

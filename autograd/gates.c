@@ -46,7 +46,7 @@ static AGI_COLD ag_value record_slowly(agi_gate gate, size_t n, ag_value left, a
     const ag_value operands[] = {left, right};
     ag_graph *graph = find_graph(n, operands);
     if (graph == NULL || agi_check_values(graph, agi_gate_names[gate], n, operands) != AG_OK ||
-        agi_make_room(graph) != AG_OK)
+        agi_make_room(graph, agi_gate_names[gate], n, operands) != AG_OK)
         return agi_null_value(graph);
     return append_evaluated(graph, gate, (agi_operands){left.index, n == 2 ? right.index : 0}, 0,
                             0);
@@ -124,9 +124,10 @@ ag_value ag_detach(ag_value operand) RECORD_UNARY(AGI_DETACH, x)
 #include <wengert/gates.def>
 
     /* Room for a node and its operand list. */
-    static bool reserve(ag_graph *graph, agi_gate gate, uint64_t operands, uint64_t numbers)
+    static bool reserve(ag_graph *graph, agi_gate gate, size_t n, const ag_value *x,
+                        uint64_t operands, uint64_t numbers)
 {
-    if (agi_make_room(graph) != AG_OK)
+    if (agi_make_room(graph, agi_gate_names[gate], n, x) != AG_OK)
         return false;
     if (agi_grow(graph, (void **)&graph->pool, sizeof(uint32_t), &graph->pool_capacity,
                  graph->pool_count + operands, UINT32_MAX) ||
@@ -187,7 +188,7 @@ static ag_value record_terms(agi_gate gate, given g)
     const uint32_t n = (uint32_t)g.n;
     const uint32_t operands = agi_pooled_count(form, n);
     const uint32_t numbers = form == AGI_FORM_NUMBERS ? n + 1 : 0;
-    if (!reserve(graph, gate, operands, numbers))
+    if (!reserve(graph, gate, g.n, g.x, operands, numbers))
         return agi_null_value(graph);
     uint32_t *pool = graph->pool + graph->pool_count;
     if (form == AGI_FORM_NUMBERS) {
@@ -226,7 +227,7 @@ static ag_value record_three(agi_gate gate, const ag_value operands[3])
 {
     ag_graph *graph = find_graph(3, operands);
     if (graph == NULL || agi_check_values(graph, agi_gate_names[gate], 3, operands) != AG_OK ||
-        !reserve(graph, gate, 3, 0))
+        !reserve(graph, gate, 3, operands, 3, 0))
         return agi_null_value(graph);
     for (int i = 0; i < 3; i++)
         graph->pool[graph->pool_count + (uint32_t)i] = operands[i].index;

@@ -182,19 +182,26 @@ ag_status ag_graph_rewind(ag_graph *graph, ag_mark mark)
 
 /* ---- Nodes ----------------------------------------------------------------------------------- */
 
-ag_status agi_make_room(ag_graph *graph)
+ag_status agi_make_room(ag_graph *graph, const char *what, size_t n, const ag_value *operands)
 {
     const uint64_t needed = (uint64_t)graph->count + 1;
     const uint32_t max = graph->max_nodes;
-    if (needed > max)
-        return agi_fail(graph, AG_TOO_MANY_NODES,
-                        "the graph has its %lu nodes and may have no more", (unsigned long)max);
+    char reason[80];
+    if (needed > max) {
+        (void)snprintf(reason, sizeof(reason), "the graph has its %lu nodes and may have no more",
+                       (unsigned long)max);
+        return agi_refuse(graph, AG_TOO_MANY_NODES, what, n, operands, reason);
+    }
     if (agi_grow(graph, (void **)&graph->tags, sizeof(agi_tag), &graph->tags_capacity, needed,
                  max) ||
         agi_grow(graph, (void **)&graph->operands, sizeof(agi_operands), &graph->operands_capacity,
                  needed, max) ||
-        agi_grow(graph, (void **)&graph->data, sizeof(ag_real), &graph->data_capacity, needed, max))
-        return agi_fail_memory(graph, "a node");
+        agi_grow(graph, (void **)&graph->data, sizeof(ag_real), &graph->data_capacity, needed,
+                 max)) {
+        (void)snprintf(reason, sizeof(reason), "out of memory (the graph holds %zu bytes)",
+                       graph->bytes);
+        return agi_refuse(graph, AG_OUT_OF_MEMORY, what, n, operands, reason);
+    }
     agi_update_limit(graph);
     return AG_OK;
 }
@@ -203,8 +210,8 @@ static ag_value make_leaf(ag_graph *graph, agi_gate gate, ag_real data, const ch
 {
     if (graph == NULL)
         return (ag_value){NULL, AGI_NO_INDEX, AGI_NO_INDEX};
-    if (graph->count >= graph->limit &&
-        (agi_check_values(graph, what, 0, NULL) != AG_OK || agi_make_room(graph) != AG_OK))
+    if (graph->count >= graph->limit && (agi_check_values(graph, what, 0, NULL) != AG_OK ||
+                                         agi_make_room(graph, what, 0, NULL) != AG_OK))
         return agi_null_value(graph);
     if (graph->count < graph->grad_capacity)
         graph->grad[graph->count] = 0;
