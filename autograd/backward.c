@@ -9,8 +9,7 @@
 
 #include <string.h>
 
-/* ---- Local gradients: the table's, as functions -----------------------------------------------
- */
+/* ---- Local gradients: the table's, as functions ---------------------------------------------- */
 
 #define UNTAKEN (*taken = false, NUM(0))
 #define OFFSET (terms.numbers[0])

@@ -59,36 +59,40 @@ static inline bool is_ready(const ag_graph *graph)
 }
 
 #define RECORD_UNARY(gate, value)                                                                  \
-    {                                                                                              \
-        ag_graph *graph = operand.graph;                                                           \
-        if (!AGI_LIKELY(graph != NULL && agi_is_surely_live(graph, operand) && is_ready(graph)))   \
-            return record_slowly(gate, 1, operand, operand);                                       \
-        const ag_real x = graph->data[operand.index];                                              \
-        const ag_real y = (value);                                                                 \
-        return agi_append(graph, gate, operand.index, 0, y);                                       \
-    }
+    ag_graph *graph = operand.graph;                                                               \
+    if (!AGI_LIKELY(graph != NULL && agi_is_surely_live(graph, operand) && is_ready(graph)))       \
+        return record_slowly(gate, 1, operand, operand);                                           \
+    const ag_real x = graph->data[operand.index];                                                  \
+    const ag_real y = (value);                                                                     \
+    return agi_append(graph, gate, operand.index, 0, y);
 
 #define RECORD_BINARY(gate, value, result)                                                         \
-    {                                                                                              \
-        ag_graph *graph = left.graph;                                                              \
-        if (!AGI_LIKELY(graph != NULL && agi_is_surely_live(graph, left) &&                        \
-                        agi_is_surely_live(graph, right) && is_ready(graph))) {                    \
-            const ag_value node = record_slowly(gate, 2, left, right);                             \
-            return result;                                                                         \
-        }                                                                                          \
-        const ag_real a = graph->data[left.index], b = graph->data[right.index];                   \
-        const ag_real y = (value);                                                                 \
-        const ag_value node = agi_append(graph, gate, left.index, right.index, y);                 \
+    ag_graph *graph = left.graph;                                                                  \
+    if (!AGI_LIKELY(graph != NULL && agi_is_surely_live(graph, left) &&                            \
+                    agi_is_surely_live(graph, right) && is_ready(graph))) {                        \
+        const ag_value node = record_slowly(gate, 2, left, right);                                 \
         return result;                                                                             \
-    }
+    }                                                                                              \
+    const ag_real a = graph->data[left.index], b = graph->data[right.index];                       \
+    const ag_real y = (value);                                                                     \
+    const ag_value node = agi_append(graph, gate, left.index, right.index, y);                     \
+    return result;
 
 #define AG_UNARY(name, value, ...)                                                                 \
-    ag_value ag_##name(ag_value operand) RECORD_UNARY(AGI_##name, value)
+    ag_value ag_##name(ag_value operand)                                                           \
+    {                                                                                              \
+        RECORD_UNARY(AGI_##name, value)                                                            \
+    }
 #define AG_BINARY(name, value, ...)                                                                \
-    ag_value ag_##name(ag_value left, ag_value right) RECORD_BINARY(AGI_##name, value, node)
+    ag_value ag_##name(ag_value left, ag_value right)                                              \
+    {                                                                                              \
+        RECORD_BINARY(AGI_##name, value, node)                                                     \
+    }
 #define AG_COMPARE(name, value, ...)                                                               \
     bool ag_##name(ag_value left, ag_value right)                                                  \
-        RECORD_BINARY(AGI_##name, (value) ? NUM(1) : NUM(0), was_true(node))
+    {                                                                                              \
+        RECORD_BINARY(AGI_##name, (value) ? NUM(1) : NUM(0), was_true(node))                       \
+    }
 
 /* The outcome of a comparison's node, false for a null value. */
 static inline bool was_true(ag_value node)
@@ -98,7 +102,10 @@ static inline bool was_true(ag_value node)
 
 #include <wengert/gates.def>
 
-ag_value ag_detach(ag_value operand) RECORD_UNARY(AGI_DETACH, x)
+ag_value ag_detach(ag_value operand)
+{
+    RECORD_UNARY(AGI_DETACH, x)
+}
 
 /* ---- Three operands and more ----------------------------------------------------------------- */
 
@@ -123,9 +130,9 @@ ag_value ag_detach(ag_value operand) RECORD_UNARY(AGI_DETACH, x)
 #define FIRST(x) (k == first)
 #include <wengert/gates.def>
 
-    /* Room for a node and its operand list. */
-    static bool reserve(ag_graph *graph, agi_gate gate, size_t n, const ag_value *x,
-                        uint64_t operands, uint64_t numbers)
+/* Room for a node and its operand list. */
+static bool reserve(ag_graph *graph, agi_gate gate, size_t n, const ag_value *x, uint64_t operands,
+                    uint64_t numbers)
 {
     if (agi_make_room(graph, agi_gate_names[gate], n, x) != AG_OK)
         return false;

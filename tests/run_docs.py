@@ -44,7 +44,7 @@ LANGUAGES = {
 SOURCE_TREE = re.compile(
     r"(git clone \S+( \S+)?|cd wengert"
     r"|(?P<script>script/(bootstrap|demo|test|bench))( --[a-z]+)*"
-    r"|meson setup build( -D\S+)*|(sudo )?meson (compile|test|install) -C build)?( *#.*)?"
+    r"|meson setup build( -D\S+)*|(sudo )?(meson (compile|test|install) -C build|ldconfig))?( *#.*)?"
 )
 SECONDS = 120
 

@@ -51,11 +51,12 @@ AG_API const char *ag_version(void);
 
 /* The number type of the whole library. It is double; a library built with meson's -Dreal=float has
  * float, and its pkg-config file defines AG_REAL_FLOAT for you. A program and a library that
- * disagree don't link: see the name of ag_graph_new. */
+ * disagree don't link: the functions that everything begins with have other names then. */
 #ifdef AG_REAL_FLOAT
 typedef float ag_real;
 #define AG_REAL_EPSILON 1.1920929e-07F
 #define ag_graph_new ag_graph_new_float
+#define ag_gradcheck ag_gradcheck_float
 #else
 typedef double ag_real;
 #define AG_REAL_EPSILON 2.2204460492503131e-16
@@ -112,15 +113,19 @@ typedef void *(*ag_allocator)(void *user, void *pointer, size_t old_size, size_t
 typedef struct ag_graph_options {
     ag_allocator allocator; /* NULL: the C library's */
     void *allocator_user;   /* handed to allocator */
-    void *buffer; /* not NULL: everything lives in here and no heap is used; yours to free, after
-                     the graph */
+    /* Not NULL: everything lives in here and no heap is used; any alignment; yours to free, after
+     * the graph. The node arrays take their share at once; what they leave is for operand lists
+     * (sum, dot, select, closures), names and coefficients, so a graph with many of those wants
+     * max_nodes to be set. */
+    void *buffer;
     size_t buffer_size; /* bytes */
     uint32_t max_nodes; /* 0: 2^32 - 2, or with a buffer as many as fit in three quarters of it */
     bool check;         /* start in check mode, see ag_set_check */
 } ag_graph_options;
 
 /* NULL options are the defaults. NULL: no memory, or the buffer is too small for a graph of
- * max_nodes nodes. */
+ * max_nodes nodes. Every function takes a NULL graph: its gates are null, ag_error calls it
+ * AG_INVALID_ARGUMENT. */
 AG_API ag_graph *ag_graph_new(const ag_graph_options *options);
 
 /* Runs the destructors of custom gates and frees everything. Handles into the graph must not be
@@ -131,8 +136,7 @@ AG_API void ag_graph_free(ag_graph *graph);
 AG_API size_t ag_graph_count(const ag_graph *graph);
 
 /* Bytes the graph holds now, everything included. A node costs 26, its gradient included (float:
- * 18), plus what grew ahead; 27 once something has walked the graph (ag_forward, ag_explain, ...).
- */
+ * 18), plus what grew ahead; 27 once something has walked the graph (ag_forward, ag_explain). */
 AG_API size_t ag_graph_bytes(const ag_graph *graph);
 
 /* Check mode: ag_backward and ag_forward look for values and gradients that are not finite and fail
@@ -149,12 +153,12 @@ AG_API ag_status ag_error(const ag_graph *graph);
 AG_API const char *ag_error_message(const ag_graph *graph);
 AG_API void ag_clear_error(ag_graph *graph);
 /* Makes an error of yours the graph's, if it has none yet: for functions made of gates that refuse
- * their arguments. The message is copied, up to 239 bytes. Returns status; AG_INVALID_ARGUMENT for a
- * status that is no error. */
+ * their arguments. The message is copied, up to 239 bytes. Every gate of the graph is null from
+ * then on, so the function may return what it would have. Returns status; AG_INVALID_ARGUMENT for
+ * AG_BRANCH or a status that is no error. */
 AG_API ag_status ag_set_error(ag_graph *graph, ag_status status, const char *message);
 
-/* Where a function has no graph to keep the details in, it fills one of these, if you give it one.
- */
+/* A function that has no graph to keep the details in fills one of these, if you give it one. */
 typedef struct ag_error_details {
     ag_status status;
     char message[240];
@@ -191,7 +195,8 @@ AG_API ag_value ag_constant(ag_graph *graph, ag_real data);
 AG_API ag_value ag_detach(ag_value x);
 
 /* Between pause and resume gates make constants: the number is kept, where it came from is not.
- * Calls nest. Resuming more often than pausing is AG_INVALID_ARGUMENT. */
+ * Calls nest, and pair up while the graph has an error, too. Resuming more often than pausing is
+ * AG_INVALID_ARGUMENT. */
 AG_API ag_status ag_pause(ag_graph *graph);
 AG_API ag_status ag_resume(ag_graph *graph);
 
@@ -200,9 +205,11 @@ AG_API ag_status ag_resume(ag_graph *graph);
 /* The value of a node; NaN for a null or stale handle (a stale one is an error, too). */
 AG_API ag_real ag_data(ag_value x);
 /* Its gradient. Leaves accumulate over calls of ag_backward; for the others it is that of the last
- * call, 0 where the root does not depend on it. NaN for a null or stale handle. */
+ * call, 0 where the root does not depend on it. 0 before the first backward, and for constants. NaN
+ * for a null or stale handle. */
 AG_API ag_real ag_grad(ag_value x);
-/* Gives a variable or constant a new value. Nothing else changes until ag_forward. */
+/* Gives a variable or constant a new value; AG_NOT_A_LEAF for other nodes. Nothing else changes
+ * until ag_forward. */
 AG_API ag_status ag_set(ag_value leaf, ag_real data);
 /* Whether x is the null value that a failed gate returns. */
 AG_API bool ag_is_null(ag_value x);
@@ -224,7 +231,7 @@ AG_API ag_status ag_backward(ag_value root);
  * vector with the Jacobian. roots and upstream have n elements. */
 AG_API ag_status ag_backward_from(size_t n, const ag_value *roots, const ag_real *upstream);
 
-/* Sets every gradient to 0. */
+/* Sets every gradient to 0; does nothing while the graph has an error. */
 AG_API void ag_zero_grad(ag_graph *graph);
 
 /* The nodes that reach root, root last: the order of the forward pass, and backwards that of the
@@ -253,7 +260,7 @@ AG_API size_t ag_topological_order(ag_value root, ag_value *order, size_t capaci
 #include "gates.def"
 
 /* Gates over n >= 1 operands, again from the table: one node each, however many the operands. The
- * arrays are copied.
+ * arrays are copied. For n = 0 there is no graph to find: a null value, and no error anywhere.
  *
  *     ag_value ag_sum(size_t n, const ag_value *x);             x[0] + x[1] + ...
  *     ag_value ag_dot(size_t n, const ag_value *x, const ag_value *w);
@@ -277,21 +284,21 @@ AG_API size_t ag_topological_order(ag_value root, ag_value *order, size_t capaci
 /* With a plain number for the second operand, which becomes a constant of the graph. */
 AG_API ag_value ag_scale(ag_value x, ag_real factor); /* x * factor */
 AG_API ag_value ag_shift(ag_value x, ag_real offset); /* x + offset */
-AG_API ag_value
-ag_pow_int(ag_value x,
-           int exponent); /* x^exponent, any x; at x = 0 right for derivatives of every order */
+/* x^exponent, for any x; at x = 0, derivatives of every order are right */
+AG_API ag_value ag_pow_int(ag_value x, int exponent);
 
 /* ---- Gates of your own ----------------------------------------------------------------------- */
 
 /* A closure: two functions and what they remember. The struct is copied; name must live as long as
- * the graph (a literal does). Each application has its own context: what forward saves there,
- * backward finds. destroy (which may be NULL) is called once for each application: when the node is
- * dropped by a rewind or with the graph, or at once when ag_apply fails. The callbacks see numbers
- * only: calling a gate of the same graph from one is an error (AG_BUSY). */
+ * the graph (a literal does). The context is handed to the callbacks as it is: if forward saves
+ * something there for backward, each application needs one of its own; one that is only read may be
+ * shared. destroy (which may be NULL) is called once for each application: when the node is dropped
+ * by a rewind or with the graph, or at once when ag_apply fails. The callbacks see numbers only:
+ * calling a gate of the same graph from one is an error (AG_BUSY). */
 typedef struct ag_closure {
     const char *name;
     size_t arity; /* operands, at least 1 */
-    /* the value, from x[0] to x[arity - 1] */
+    /* the value, from x[0] to x[arity - 1]; called again by ag_forward and gradient checks */
     ag_real (*forward)(void *context, size_t arity, const ag_real *x);
     /* sets downstream[i] = upstream * dy/dx[i]; the engine adds it to the operand's gradient.
      * downstream comes as zeros. */
@@ -391,8 +398,7 @@ AG_API ag_status ag_gradcheck_root(ag_value root, size_t n, const ag_value *leav
                                    const ag_gradcheck_options *options, ag_gradcheck_row *rows,
                                    bool *passed);
 
-/* Writes rows as a table: input, analytic, numeric, errors, verdict. names (n of them) may be NULL.
- */
+/* Writes rows as a table: input, analytic, numeric, errors, verdict. names (n) may be NULL. */
 AG_API ag_status ag_gradcheck_print(FILE *file, size_t n, const char *const *names,
                                     const ag_gradcheck_row *rows);
 

@@ -20,15 +20,27 @@
  * Matrices are flat arrays, row-major, their shape given as rows x columns. Every random choice has
  * an explicit seed: the same seed gives the same bits on the same machine and libm. Models and
  * datasets are freed by nn_model_free and nn_dataset_free; both take NULL. Functions that return
- * ag_status or a pointer fail with a negative status or NULL and fill the nn_error they are given
- * (which may be NULL, and is left alone by success). Rows are counted from 0, lines and columns of
- * files from 1. Different threads may use different models at the same time, and the same one or
- * the same data where it is const.
+ * ag_status or a pointer fail with a negative status or NULL and fill the nn_error they are given,
+ * where they take one (it may be NULL, and is left alone by success). Rows are counted from 0, lines
+ * and columns of files from 1. Different threads may use different models at the same time, and the
+ * same one or the same data where it is const.
  */
 #ifndef WENGERT_NN_H
 #define WENGERT_NN_H
 
 #include <wengert/autograd.h>
+
+/* A program that disagrees with the library about ag_real does not link. */
+#ifdef AG_REAL_FLOAT
+#define nn_mlp nn_mlp_float
+#define nn_read_csv nn_read_csv_float
+#define nn_dataset_classes nn_dataset_classes_float
+#define nn_dataset_numbers nn_dataset_numbers_float
+#define nn_init_glorot nn_init_glorot_float
+#define nn_init_he nn_init_he_float
+#define nn_sgd nn_sgd_float
+#define nn_adam nn_adam_float
+#endif
 
 #ifdef __cplusplus
 extern "C" {
@@ -117,7 +129,8 @@ typedef ag_value (*nn_loss)(size_t n, const ag_value *outputs, const ag_value *t
 
 /* X(NAME, name, formula): the function is nn_name; o are the outputs, t the targets, i runs over
  * all of them. p are outputs that are probabilities (0 log 0 is 0), z outputs that are logits, with
- * which a loss is right at any size; s are scores. */
+ * which a loss is right at any size; s are scores. The losses of p are for graphs of your own, with
+ * ag_sigmoid or nn_softmax before them: nn_mlp's outputs are logits. */
 #define NN_LOSS_LIST(X)                                                                            \
     X(HALF_SQUARED_ERROR, half_squared_error, "1/2 sum_i (o_i - t_i)^2")                           \
     X(MEAN_SQUARED_ERROR, mean_squared_error, "1/n sum_i (o_i - t_i)^2")                           \
@@ -163,7 +176,8 @@ struct nn_optimizer {
     size_t state_count; /* numbers of state per parameter */
     double rate;
     double momentum;
-    double weight_decay; /* adds weight_decay * parameter to the gradient (L2) */
+    double weight_decay; /* adds weight_decay * parameter, biases included, to the gradient (L2),
+                            in Adam before the moments */
     double beta1, beta2, epsilon;
 };
 
@@ -281,7 +295,8 @@ AG_API size_t nn_predicted_class(size_t n, const ag_real *outputs);
  * not fit the model, or if there is no memory. */
 AG_API double nn_accuracy(const nn_model *model, const nn_dataset *data);
 
-/* counts[true class * classes + predicted class], classes x classes, begins at 0 */
+/* Fills counts, classes x classes: counts[true class * classes + predicted class] is how many rows
+ * of data the model puts there; classes = nn_classes(data). */
 AG_API ag_status nn_confusion(const nn_model *model, const nn_dataset *data, size_t *counts,
                               nn_error *error);
 
@@ -321,10 +336,11 @@ typedef struct nn_fit_options {
 /* Trains on data. The first call that succeeds settles the standardisation of the inputs (mean 0,
  * deviation 1 on data; a column that does not vary is divided by 1; none with keep_scale), later
  * ones keep it. A failure leaves parameters and standardisation as they were before the call.
- * options may be NULL. Data fits a model with as many inputs as features and as many outputs as
- * classes or numbers to predict; two classes also fit one output. AG_INVALID_ARGUMENT: data that
- * does not fit, or an option out of its range. AG_NOT_FINITE: a loss, a gradient or a parameter
- * left the numbers; the message names epoch and row. */
+ * options may be NULL. The optimiser's memory begins anew with each call. Data fits a model with as
+ * many inputs as features and as many outputs as classes or numbers to predict; two classes also fit
+ * one output. AG_INVALID_ARGUMENT: data that does not fit, or an option out of its range.
+ * AG_NOT_FINITE: a loss, a gradient or a parameter left the numbers; the message names epoch and
+ * row. */
 AG_API ag_status nn_fit(nn_model *model, const nn_dataset *data, const nn_fit_options *options,
                         nn_error *error);
 
