@@ -21,7 +21,7 @@
  * an explicit seed: the same seed gives the same bits on the same machine and libm. Models and
  * datasets are freed by nn_model_free and nn_dataset_free; both take NULL. Functions that return
  * ag_status or a pointer fail with a negative status or NULL and fill the nn_error they are given,
- * where they take one (it may be NULL, and is left alone by success). Rows are counted from 0, lines
+ * where they take one (it may be NULL, and success leaves it alone). Rows are counted from 0, lines
  * and columns of files from 1. Different threads may use different models at the same time, and the
  * same one or the same data where it is const.
  */
@@ -337,8 +337,8 @@ typedef struct nn_fit_options {
  * deviation 1 on data; a column that does not vary is divided by 1; none with keep_scale), later
  * ones keep it. A failure leaves parameters and standardisation as they were before the call.
  * options may be NULL. The optimiser's memory begins anew with each call. Data fits a model with as
- * many inputs as features and as many outputs as classes or numbers to predict; two classes also fit
- * one output. AG_INVALID_ARGUMENT: data that does not fit, or an option out of its range.
+ * many inputs as features and as many outputs as classes or numbers to predict; two classes fit one
+ * output, too. AG_INVALID_ARGUMENT: data that does not fit, or an option out of its range.
  * AG_NOT_FINITE: a loss, a gradient or a parameter left the numbers; the message names epoch and
  * row. */
 AG_API ag_status nn_fit(nn_model *model, const nn_dataset *data, const nn_fit_options *options,
