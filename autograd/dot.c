@@ -47,7 +47,7 @@ static void write_node(FILE *file, const agi_trace *trace, uint32_t place, bool 
         agi_put_name(&printer, trace, place);
         (void)fputs("</b>", file);
         if (agi_gate_forms[gate] != AGI_FORM_LEAF) {
-            (void)fputs(" = ", file);
+            (void)fputs("&#160;= ", file); /* SVG would drop a space */
             agi_put_gate(&printer, trace, place, MOST_OPERANDS);
         }
         (void)fputs("<br/>", file);

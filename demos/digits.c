@@ -88,12 +88,13 @@ static void draw_wrong(const gallery *g, const char *directory)
                 (double)(i / ACROSS * (SIDE + 4)) + 8.6, g->wrong[i].digit, g->wrong[i].said);
     fprintf(drawing.file,
             "EOD\n"
-            "set title 'What they are, and what the net took them for'\n"
+            "set title 'What they are, and what a net took them for (the first %zu)'\n"
             "set palette defined (0 '#f0f0f0', 1 'black')\n"
             "set cbrange [0:1]\n"
             "plot [-1:79] [59:-1] $pixels using 1:2:(0.5):(0.5):3 with boxxyerror \\\n"
             "  fs solid noborder lc palette, \\\n"
-            "  $texts using 1:2:3 with labels font ',13'\n");
+            "  $texts using 1:2:3 with labels font ',13'\n",
+            g->wrong_count);
     close_picture(&drawing);
 }
 
@@ -120,7 +121,7 @@ int main(int argc, char **argv)
 {
     const char *directory = argc > 1 ? argv[1] : NULL;
     nn_error error;
-    nn_dataset *data = nn_read_csv(argc > 2 ? argv[2] : DEMO_DATA "/digits.csv", NULL, &error);
+    nn_dataset *data = nn_read_csv(DEMO_DATA "/digits.csv", NULL, &error);
     if (data == NULL) {
         fprintf(stderr, "%s\n", error.message);
         return 1;

@@ -165,6 +165,7 @@ static void draw_steps(const char *directory, size_t n, const counts *measured)
             "set xlabel 'doublings n'\n"
             "set ylabel 'steps'\n"
             "set logscale y\n"
+            "unset mytics\n"
             "set format y '10^{%%T}'\n"
             "set key left top Left reverse noopaque\n"
             "set samples 61\n"
@@ -210,8 +211,12 @@ static void double_often(ag_graph *graph, ag_value y[DEPTH + 1], uint64_t *sweep
                             .context = sweeps};
     y[0] = ag_variable(graph, 1);
     ag_name(y[0], "x");
-    for (size_t k = 1; k <= DEPTH; k++)
+    for (size_t k = 1; k <= DEPTH; k++) {
+        char name[32];
+        (void)snprintf(name, sizeof(name), "y[%zu]", k);
         y[k] = ag_apply(&add, (ag_value[]){y[k - 1], y[k - 1]});
+        ag_name(y[k], name);
+    }
 }
 
 /* Takes the gradient of y[n] in all three ways, and counts. Returns whether they agree. */

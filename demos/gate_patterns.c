@@ -67,7 +67,7 @@ static void draw_pattern(FILE *file, int number, const pattern *p)
         draw_end(file, end, p->in[i], ag_grad(p->in[i]));
         fprintf(file, "    %s -> %s;\n", end, gate);
     }
-    for (int i = 0; i < p->outputs; i++) {
+    for (int i = p->outputs; i-- > 0;) { /* the first drawn is the lowest */
         snprintf(end, sizeof(end), "out%d_%d", number, i);
         draw_end(file, end, p->out[i], p->upstream[i]);
         fprintf(file, "    %s -> %s;\n", gate, end);
@@ -82,7 +82,7 @@ static void draw_patterns(FILE *file, const pattern *patterns)
                   "  ordering=out; label=\"values (green) go right, gradients (red) come back\";\n"
                   "  node [shape=circle, fixedsize=true, width=0.6, fontname=\"Helvetica\"];\n"
                   "  edge [arrowsize=0.7];\n");
-    for (int i = PATTERNS; i-- > 0;) /* the first drawn is the lowest */
+    for (int i = PATTERNS; i-- > 0;)
         draw_pattern(file, i, &patterns[i]);
     fprintf(file, "}\n");
 }

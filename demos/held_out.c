@@ -23,9 +23,11 @@ typedef struct trials {
     size_t rows, right;  /* held out, over all seeds; of them, those put into their class */
 } trials;
 
-static void say_out_of_memory(nn_error *error)
+static bool fail(nn_error *error, ag_status status)
 {
-    *error = (nn_error){.status = AG_OUT_OF_MEMORY, .message = "out of memory"};
+    *error = (nn_error){.status = status};
+    (void)snprintf(error->message, sizeof(error->message), "%s", ag_strerror(status));
+    return false;
 }
 
 /* ---- One seed -------------------------------------------------------------------------------- */
@@ -75,12 +77,10 @@ static bool run_trial(trials *all, uint64_t seed, nn_error *error)
 {
     trial t = {.all = all};
     const size_t sizes[] = {nn_features(all->of->data), all->of->hidden, all->classes};
-    bool done = false;
-    if (nn_split(all->of->data, 0.8, seed, &t.train, &t.held_out) == AG_OK &&
-        (t.model = nn_mlp(3, sizes, NN_TANH, seed)) != NULL)
-        done = train_and_judge(&t, seed, error);
-    else
-        say_out_of_memory(error);
+    ag_status status = nn_split(all->of->data, 0.8, seed, &t.train, &t.held_out);
+    if (status == AG_OK && (t.model = nn_mlp(3, sizes, NN_TANH, seed)) == NULL)
+        status = AG_OUT_OF_MEMORY;
+    const bool done = status == AG_OK ? train_and_judge(&t, seed, error) : fail(error, status);
     nn_model_free(t.model);
     nn_dataset_free(t.train);
     nn_dataset_free(t.held_out);
@@ -95,7 +95,8 @@ static void print_confusion(const trials *t)
     for (size_t k = 0; k < t->classes; k++)
         if (strlen(nn_class_name(t->of->data, k)) + 2 > width)
             width = strlen(nn_class_name(t->of->data, k)) + 2;
-    printf("\n%*s  predicted\n%*s", (int)width, "", (int)width, "class");
+    printf("\nrows held out, over all %d seeds\n%*s  predicted\n%*s", SEEDS, (int)width, "",
+           (int)width, "class");
     for (size_t k = 0; k < t->classes; k++)
         printf("%*s", (int)width, nn_class_name(t->of->data, k));
     for (size_t i = 0; i < t->classes; i++) {
@@ -199,10 +200,8 @@ static bool run_trials(trials *t, nn_error *error)
     t->counts = calloc(t->classes * t->classes, sizeof(size_t));
     t->seed_counts = calloc(t->classes * t->classes, sizeof(size_t));
     t->losses = calloc(2 * t->of->fit.epochs, sizeof(double));
-    if (t->counts == NULL || t->seed_counts == NULL || t->losses == NULL) {
-        say_out_of_memory(error);
-        return false;
-    }
+    if (t->counts == NULL || t->seed_counts == NULL || t->losses == NULL)
+        return fail(error, AG_OUT_OF_MEMORY);
     for (uint64_t seed = 1; seed <= SEEDS; seed++)
         if (!run_trial(t, seed, error))
             return false;

@@ -20,7 +20,7 @@ enum {
     PETAL_WIDTH = 3
 };
 
-/* The rows that a net gets wrong, written as they are found. */
+/* The rows that a net gets wrong, with their own class, written as they are found. */
 static bool write_wrong(nn_model *model, const nn_dataset *held_out, void *user, nn_error *error)
 {
     FILE *file = user;
@@ -30,11 +30,13 @@ static bool write_wrong(nn_model *model, const nn_dataset *held_out, void *user,
         if (nn_predict(model, 1, x, logits, error) != AG_OK)
             return false;
         if (nn_predicted_class(3, logits) != nn_row_class(held_out, row))
-            fprintf(file, "%g %g\n", (double)x[PETAL_LENGTH], (double)x[PETAL_WIDTH]);
+            fprintf(file, "%g %g %zu\n", (double)x[PETAL_LENGTH], (double)x[PETAL_WIDTH],
+                    nn_row_class(held_out, row));
     }
     return true;
 }
 
+/* The wrong ones are drawn again: where species share a point, the last drawn hides the others. */
 static void write_plot(FILE *file, const nn_dataset *data)
 {
     fprintf(file, "$flowers << EOD\n");
@@ -55,6 +57,7 @@ static void write_plot(FILE *file, const nn_dataset *data)
             "set key top left Left reverse\n"
             "plot [0.5:7.5] [0:2.8] for [i = 0:2] $flowers index i with points pt 7 lc i + 2 \\\n"
             "  title columnheader(1), \\\n"
+            "  $wrong using 1:2:($3 + 2) with points pt 7 lc variable notitle, \\\n"
             "  $wrong with points pt 6 ps 2 lc 'black' title 'wrong'\n");
 }
 
@@ -62,7 +65,7 @@ int main(int argc, char **argv)
 {
     const char *directory = argc > 1 ? argv[1] : NULL;
     nn_error error;
-    nn_dataset *data = nn_read_csv(argc > 2 ? argv[2] : DEMO_DATA "/iris.csv", NULL, &error);
+    nn_dataset *data = nn_read_csv(DEMO_DATA "/iris.csv", NULL, &error);
     if (data == NULL) {
         fprintf(stderr, "%s\n", error.message);
         return 1;

@@ -25,8 +25,13 @@
 #include <stdlib.h>
 #include <time.h>
 
+/* What Python's variables hold in the end. */
+typedef struct circuit {
+    ag_value c, d, e, f, g;
+} circuit;
+
 /* c += 1 is c = c + 1: a new value, while the old one stays part of the graph. */
-static ag_value record(ag_value a, ag_value b)
+static circuit record(ag_value a, ag_value b)
 {
     ag_value c = ag_add(a, b);
     ag_value d = ag_add(ag_mul(a, b), ag_pow_int(b, 3));
@@ -37,7 +42,8 @@ static ag_value record(ag_value a, ag_value b)
     ag_value e = ag_sub(c, d);
     ag_value f = ag_pow_int(e, 2);
     ag_value g = ag_scale(f, (ag_real)0.5);
-    return ag_add(g, ag_div(ag_constant(a.graph, 10), f));
+    g = ag_add(g, ag_div(ag_constant(a.graph, 10), f));
+    return (circuit){c, d, e, f, g};
 }
 
 /* ---- Times ----------------------------------------------------------------------------------- */
@@ -103,9 +109,14 @@ int main(int argc, char **argv)
     ag_graph *graph = ag_graph_new(NULL);
     ag_value a = ag_variable(graph, -4);
     ag_value b = ag_variable(graph, 2);
-    ag_value g = record(a, b);
+    const circuit made = record(a, b);
+    const ag_value g = made.g;
     ag_name(a, "a");
     ag_name(b, "b");
+    ag_name(made.c, "c");
+    ag_name(made.d, "d");
+    ag_name(made.e, "e");
+    ag_name(made.f, "f");
     ag_name(g, "g");
     ag_backward(g);
     printf("g     = %.4f\n", (double)ag_data(g));

@@ -14,8 +14,9 @@
  *     sigma_B = sigma_1 sqrt(1/B (N - B) / (N - 1))
  *
  * Where the full gradient goes to 0, the noise does not: at a constant rate the parameters keep
- * moving about the minimum. A rate that falls lets them settle. (The dips in the picture of the
- * losses are the ends of epochs: each sample has had its turn, and the errors cancel best.)
+ * moving about the minimum. A rate that falls lets them settle; in epoch 1 it has not fallen yet,
+ * and "1, falling" is the same as "1". (The dips in the picture of the losses are the ends of
+ * epochs: each sample has had its turn, and the errors cancel best.)
  *
  * The model is a line, y = a x + b: two parameters, so that everything can be drawn.
  */
@@ -272,14 +273,15 @@ static void draw_paths(const char *directory, const descent ways[WAYS])
             "set table $contours\n"
             "splot [-1:3.3] [-2:1] (%g * u(x)**2 + 2 * %g * u(x) * v(y) + v(y)**2) / 2\n"
             "unset table\n"
-            "set title 'The loss from above, and four ways down'\n"
+            "set title 'Loss above its minimum (0.01, 0.03 ... 3), and four ways down "
+            "(last of %d runs)'\n"
             "set xlabel 'a'\n"
             "set ylabel 'b'\n"
             "set key bottom left Left reverse noopaque\n"
             "plot [-1:3.3] [-2:1] $contours with lines lc rgb 'gray70' notitle, \\\n"
             "  for [i = 0:%d] $descents index i using 2:3 with linespoints pt 7 ps 0.3 \\\n"
             "    lc %d - i title columnheader(1)\n",
-            least.a, least.b, xx, x, WAYS - 1, WAYS);
+            least.a, least.b, xx, x, RUNS, WAYS - 1, WAYS);
     close_picture(&drawing);
 }
 

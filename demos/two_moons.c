@@ -154,6 +154,7 @@ static void write_plots(FILE *file, const net nets[NETS])
     fprintf(file,
             "set title '%s: the loss'\n"
             "set xlabel 'epoch'\n"
+            "set ylabel 'cross-entropy'\n"
             "set xrange [0:%d]\n"
             "set yrange [0:0.4]\n"
             "set xtics 100\n"
@@ -171,8 +172,8 @@ static void write_plots(FILE *file, const net nets[NETS])
 static bool compare_nets(net nets[NETS], watch w, nn_error *error)
 {
     printf("%d points to train on, %d held out\n\n", TRAINED, HELD_OUT);
-    printf("                            loss                accuracy\n"
-           "net        parameters    trained held out    trained held out\n");
+    printf("                              loss              accuracy\n"
+           "net        parameters   training held out   training held out\n");
     if (w.file != NULL)
         fprintf(w.file, "$losses << EOD\n"); /* epoch, training data, held out */
     for (int i = 0; i < NETS; i++) {

@@ -7,9 +7,10 @@
  *     f(x) = b + sum_i w_i relu(x - t_i)
  *
  * To build one that goes through sin at n + 1 equally spaced points, put a hinge at every point but
- * the last and let its weight be the change of slope there. The error is known beforehand: a chord
- * of length h leaves a curve by at most h^2/8 max|sin''|, which is pi^2/(2 n^2) for h = 2 pi / n.
- * Twice the width, a quarter of the error: a line of slope -2 in a plot of logarithms.
+ * the last and let its weight be the change of slope there. (At 0 there is none, since sin is odd:
+ * that hinge weighs nothing.) The error is known beforehand: a chord of length h leaves a curve by
+ * at most h^2/8 max|sin''|, which is pi^2/(2 n^2) for h = 2 pi / n. Twice the width, a quarter of
+ * the error: a line of slope -2 in a plot of logarithms.
  *
  * Gradient descent does better still, since it may move hinges and lift chords off their points. On
  * a parabola, the best lifted chords have a root mean square error of h^2 |f''| / sqrt(720), those
@@ -164,7 +165,7 @@ static void draw_hinges(const char *directory, const net *self)
     fprintf(drawing.file,
             "%g %g 0 0\n"
             "EOD\n"
-            "set title 'Eight hinges, added one by one: each bends the line at its point'\n"
+            "set title 'Eight hinges, added one by one: each but the one at 0 bends the line'\n"
             "set xlabel 'x'\n"
             "set xtics ('-π' -pi, '-π/2' -pi/2, '0' 0, 'π/2' pi/2, 'π' pi)\n"
             "set key right bottom Left reverse noopaque\n"

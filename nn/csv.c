@@ -81,6 +81,7 @@ static verdict read_number(const char *text, ag_real *value)
             if (power < MAX_EXPONENT)
                 power = power * 10 + (*p - '0');
         exponent += down ? -power : power;
+        few = few && power < MAX_EXPONENT; /* beyond, the digits may weigh against it: strtod */
     }
     if (*skip_blanks(p) != '\0')
         return IS_NO_NUMBER;

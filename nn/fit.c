@@ -207,7 +207,7 @@ static void write_epoch(progress *p, const nn_epoch *e)
                      e->seconds_left);
     /* wide enough to cover the line that was there */
     if (p->terminal)
-        (void)fprintf(p->file, "\r%-78s", text);
+        (void)fprintf(p->file, "\r%-78.78s", text);
     else
         (void)fprintf(p->file, "%s\n", text);
     (void)fflush(p->file);
@@ -256,6 +256,41 @@ typedef struct training {
     uint64_t steps;
 } training;
 
+/* NULL, or why a loss of the list is not for this model and data. */
+static const char *doubt_loss(const nn_model *model, const nn_dataset *data, nn_loss loss)
+{
+    enum {
+        NUMBERS,
+        PROBABILITIES,
+        LOGITS,
+        CLASS_LOGITS,
+        SCORES
+    };
+    static const struct {
+        nn_loss loss;
+        int takes;
+    } losses[] = {
+#define NN_X(NAME, name, takes, formula) {nn_##name, takes},
+        NN_LOSS_LIST(NN_X)
+#undef NN_X
+    };
+    const bool one = nn_model_outputs(model) == 1;
+    for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++) {
+        if (losses[i].loss != loss)
+            continue;
+        if (losses[i].takes == PROBABILITIES)
+            return "this loss takes probabilities, and the model's outputs are logits: there are "
+                   "binary_cross_entropy_logits and softmax_cross_entropy for those";
+        if (losses[i].takes == CLASS_LOGITS && one)
+            return "softmax cross-entropy wants an output for each class, and the model has one: "
+                   "there is binary_cross_entropy_logits for that";
+        if (losses[i].takes == NUMBERS && one && data->classes > 0)
+            return "this loss draws the output to 0 and 1, and a single output tells classes apart "
+                   "at 0: there are binary_cross_entropy_logits and hinge for that";
+    }
+    return NULL;
+}
+
 static ag_status choose_options(const nn_model *model, const nn_dataset *data,
                                 const nn_fit_options *options, nn_fit_options *chosen,
                                 nn_error *error)
@@ -272,12 +307,22 @@ static ag_status choose_options(const nn_model *model, const nn_dataset *data,
     if (chosen->epochs > SIZE_MAX / 16 || chosen->batch > SIZE_MAX / 16)
         return nni_fail(error, AG_INVALID_ARGUMENT, "%zu epochs of batches of %zu are too many",
                         chosen->epochs, chosen->batch);
+    const char *doubt = doubt_loss(model, data, chosen->loss);
+    if (doubt != NULL)
+        return nni_fail(error, AG_INVALID_ARGUMENT, "%s", doubt);
     const nn_optimizer *rule = &chosen->optimizer;
     if (!isfinite(rule->rate) || rule->rate < 0)
         return nni_fail(error, AG_INVALID_ARGUMENT, "the optimiser's rate is %g", rule->rate);
     if (!isfinite(rule->momentum) || !isfinite(rule->weight_decay) || !isfinite(rule->beta1) ||
         !isfinite(rule->beta2) || !isfinite(rule->epsilon))
         return nni_fail(error, AG_INVALID_ARGUMENT, "a number of the optimiser is not finite");
+    if (rule->momentum < 0 || rule->momentum >= 1 || rule->beta1 < 0 || rule->beta1 >= 1 ||
+        rule->beta2 < 0 || rule->beta2 >= 1 || rule->weight_decay < 0 || rule->epsilon < 0)
+        return nni_fail(
+            error, AG_INVALID_ARGUMENT,
+            "the optimiser has momentum %g, beta1 %g, beta2 %g (each from 0 to below 1), "
+            "weight decay %g, epsilon %g (neither below 0)",
+            rule->momentum, rule->beta1, rule->beta2, rule->weight_decay, rule->epsilon);
     return AG_OK;
 }
 

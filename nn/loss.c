@@ -39,7 +39,7 @@ static ag_value one_minus(ag_value x)
     return ag_shift(ag_neg(x), 1);
 }
 
-/* weight * x, and 0 where the weight is 0, even if x is infinite */
+/* weight * x, and 0 where the weight is 0, even if x is infinite; the weight's gradient, too */
 static ag_value weigh(ag_value weight, ag_value x)
 {
     return ag_select(weight, ag_mul(weight, x), ag_constant(x.graph, 0));
@@ -120,7 +120,7 @@ ag_value nn_softmax_cross_entropy(size_t n, const ag_value *outputs, const ag_va
     for (size_t i = 0; i < n; i++) {
         const ag_value z = ag_sub(outputs[i], largest);
         put_on_pile(&logsumexp, z);
-        put_on_pile(&sum, ag_mul(targets[i], z));
+        put_on_pile(&sum, ag_chain(targets[i], z)); /* 0 * -inf is 0 */
     }
     const ag_value whole = ag_mul(ag_sum(n, targets), finish_pile(&logsumexp));
     return ag_sub(whole, finish_pile(&sum));

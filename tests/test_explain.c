@@ -584,10 +584,10 @@ static void test_a_drawing(void **state)
     assert_string_equal(text, HEADER
                         "  n0 [" BLUE ", label=<<b>x</b><br/>2<br/>" RED "0.5</font>>];\n"
                         "  n1 [" BLUE ", label=<<b>y</b><br/>3<br/>" RED "0.333333</font>>];\n"
-                        "  n2 [style=rounded, label=<<b>v1</b> = mul(x, y)<br/>6<br/>" RED
+                        "  n2 [style=rounded, label=<<b>v1</b>&#160;= mul(x, y)<br/>6<br/>" RED
                         "0.166667</font>>];\n"
                         "  n3 [style=\"rounded,filled\", fillcolor=\"#fdf0c4\", peripheries=2, "
-                        "label=<<b>z</b> = log(v1)<br/>1.79176<br/>" RED "1</font>>];\n"
+                        "label=<<b>z</b>&#160;= log(v1)<br/>1.79176<br/>" RED "1</font>>];\n"
                         "  n0 -> n2 [label=\"3\"];\n"
                         "  n1 -> n2 [label=\"2\"];\n"
                         "  n2 -> n3 [label=\"0.166667\"];\n"

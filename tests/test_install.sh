@@ -8,7 +8,8 @@ set -euo pipefail
 
 root=$1
 build=$2
-cc=${CC:-cc}
+read -r -a cc <<<"${CC:-cc}" # a compiler may come with a launcher
+read -r -a cxx <<<"${CXX:-}"
 real=${REAL:-double}
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -83,36 +84,36 @@ check_user() {
 }
 
 step 'a C11 program and the shared library; one version in header, library and package'
-"$cc" -std=c11 "${warnings[@]}" -Wstrict-prototypes "${cflags[@]}" "$scratch/user.c" \
+"${cc[@]}" -std=c11 "${warnings[@]}" -Wstrict-prototypes "${cflags[@]}" "$scratch/user.c" \
     -o "$scratch/user" "${libs[@]}"
 check_user
 
 step 'a C11 program and the static library'
 pkg-config --libs --static wengert | grep -q -e -lm || fail 'the package does not name libm'
-"$cc" -std=c11 "${cflags[@]}" "$scratch/user.c" -o "$scratch/user" "$lib/libwengert.a" -lm
+"${cc[@]}" -std=c11 "${cflags[@]}" "$scratch/user.c" -o "$scratch/user" "$lib/libwengert.a" -lm
 LD_LIBRARY_PATH='' check_user
 
 step 'every header alone, as C11'
 for header in "$include"/wengert/*.h; do
     printf '#include <wengert/%s>\n' "${header##*/}" |
-        "$cc" -std=c11 "${warnings[@]}" -Wstrict-prototypes "${cflags[@]}" -fsyntax-only -x c -
+        "${cc[@]}" -std=c11 "${warnings[@]}" -Wstrict-prototypes "${cflags[@]}" -fsyntax-only -x c -
 done
 
 if [ -n "${CXX:-}" ]; then
     step 'a C++17 program'
-    "$CXX" -std=c++17 "${warnings[@]}" "${cflags[@]}" "$scratch/user.cpp" -o "$scratch/user" \
+    "${cxx[@]}" -std=c++17 "${warnings[@]}" "${cflags[@]}" "$scratch/user.cpp" -o "$scratch/user" \
         "${libs[@]}"
     check_user
 
     step 'every header alone, as C++17'
     for header in "$include"/wengert/*.h*; do
         printf '#include <wengert/%s>\n' "${header##*/}" |
-            "$CXX" -std=c++17 "${warnings[@]}" "${cflags[@]}" -fsyntax-only -x c++ -
+            "${cxx[@]}" -std=c++17 "${warnings[@]}" "${cflags[@]}" -fsyntax-only -x c++ -
     done
 fi
 
 step 'the shared library exports what the headers declare, and nothing else'
-diff <("$cc" -std=c11 "${cflags[@]}" -DAG_API=PUBLIC -E -P "$scratch/user.c" | tr '\n' ' ' |
+diff <("${cc[@]}" -std=c11 "${cflags[@]}" -DAG_API=PUBLIC -E -P "$scratch/user.c" | tr '\n' ' ' |
     grep -oE 'PUBLIC [^(;]*\(' | grep -oE '\w+ ?\($' | tr -d ' (' | sort) \
     <(nm -D --defined-only "$lib/libwengert.so" | awk '{ print $3 }' | sort) ||
     fail 'left: declared; right: exported'
@@ -128,9 +129,9 @@ for function in ag_graph_new ag_gradcheck nn_mlp nn_read_csv nn_dataset_classes 
     nn_init_glorot nn_init_he nn_sgd nn_adam; do
     printf '#include <wengert/nn.h>\n%s\nint main(void) { return function == 0; }\n' \
         "void (*function)(void) = (void (*)(void))$function;" >"$scratch/other.c"
-    "$cc" -std=c11 "${cflags[@]}" "$scratch/other.c" -o "$scratch/other" "${libs[@]}" ||
+    "${cc[@]}" -std=c11 "${cflags[@]}" "$scratch/other.c" -o "$scratch/other" "${libs[@]}" ||
         fail "$function does not link at all"
-    if "$cc" -std=c11 "-I$include" "${other[@]}" "$scratch/other.c" -o "$scratch/other" \
+    if "${cc[@]}" -std=c11 "-I$include" "${other[@]}" "$scratch/other.c" -o "$scratch/other" \
         "${libs[@]}" 2>/dev/null; then
         fail "$function linked"
     fi

@@ -112,7 +112,7 @@ static const struct loss {
     wide (*expect)(size_t n, const wide *outputs, const wide *targets);
     int takes;
 } losses[] = {
-#define NN_X(NAME, name, formula) {#name, NN_##NAME, expect_##name, takes_##name},
+#define NN_X(NAME, name, takes, formula) {#name, NN_##NAME, expect_##name, takes_##name},
     NN_LOSS_LIST(NN_X)
 #undef NN_X
 };

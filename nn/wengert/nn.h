@@ -109,7 +109,7 @@ AG_API ag_value nn_neuron(size_t n, const ag_value *weights, const ag_value *inp
                           nn_activation activation);
 
 /* A row of neurons over the same inputs: outputs = activation(weights * inputs + biases);
- * weights out x in, biases out, inputs in, outputs out. Returns the graph's status;
+ * weights out x in, biases out, inputs in, outputs out (not the same array as inputs). Returns the graph's status;
  * AG_INVALID_ARGUMENT for an array that is NULL or a size of 0. */
 AG_API ag_status nn_layer(size_t in, size_t out, const ag_value *weights, const ag_value *biases,
                           const ag_value *inputs, nn_activation activation, ag_value *outputs);
@@ -127,22 +127,25 @@ AG_API ag_status nn_softmax(size_t n, const ag_value *logits, ag_value *probabil
 typedef ag_value (*nn_loss)(size_t n, const ag_value *outputs, const ag_value *targets,
                             void *context);
 
-/* X(NAME, name, formula): the function is nn_name; o are the outputs, t the targets, i runs over
- * all of them. p are outputs that are probabilities (0 log 0 is 0), z outputs that are logits, with
- * which a loss is right at any size; s are scores. The losses of p are for graphs of your own, with
- * ag_sigmoid or nn_softmax before them: nn_mlp's outputs are logits. */
+/* X(NAME, name, takes, formula): the function is nn_name; o are the outputs, t the targets, i runs
+ * over all of them. What it takes: NUMBERS; PROBABILITIES p (0 log 0 is 0); LOGITS z, of two classes
+ * for each output or of one class each (CLASS_LOGITS), with which a loss is right at any size;
+ * SCORES s. The losses of probabilities are for graphs of your own, with ag_sigmoid or nn_softmax
+ * before them: nn_mlp's outputs are logits. */
 #define NN_LOSS_LIST(X)                                                                            \
-    X(HALF_SQUARED_ERROR, half_squared_error, "1/2 sum_i (o_i - t_i)^2")                           \
-    X(MEAN_SQUARED_ERROR, mean_squared_error, "1/n sum_i (o_i - t_i)^2")                           \
-    X(ABSOLUTE_ERROR, absolute_error, "sum_i |o_i - t_i|")                                         \
-    X(BINARY_CROSS_ENTROPY, binary_cross_entropy, "-sum_i t_i log(p_i) + (1 - t_i) log(1 - p_i)")  \
-    X(BINARY_CROSS_ENTROPY_LOGITS, binary_cross_entropy_logits,                                    \
+    X(HALF_SQUARED_ERROR, half_squared_error, NUMBERS, "1/2 sum_i (o_i - t_i)^2")                  \
+    X(MEAN_SQUARED_ERROR, mean_squared_error, NUMBERS, "1/n sum_i (o_i - t_i)^2")                  \
+    X(ABSOLUTE_ERROR, absolute_error, NUMBERS, "sum_i |o_i - t_i|")                                \
+    X(BINARY_CROSS_ENTROPY, binary_cross_entropy, PROBABILITIES,                                   \
+      "-sum_i t_i log(p_i) + (1 - t_i) log(1 - p_i)")                                              \
+    X(BINARY_CROSS_ENTROPY_LOGITS, binary_cross_entropy_logits, LOGITS,                            \
       "sum_i softplus(z_i) - t_i z_i, the above of p = sigmoid(z)")                                \
-    X(SOFTMAX_CROSS_ENTROPY, softmax_cross_entropy, "sum_i t_i (logsumexp(z) - z_i)")              \
-    X(NEGATIVE_LOG_LIKELIHOOD, negative_log_likelihood, "-sum_i t_i log(p_i)")                     \
-    X(HINGE, hinge, "sum_i max(0, 1 - y_i s_i), y_i = 1 where t_i > 0, else -1")
+    X(SOFTMAX_CROSS_ENTROPY, softmax_cross_entropy, CLASS_LOGITS,                                  \
+      "sum_i t_i (logsumexp(z) - z_i)")                                                            \
+    X(NEGATIVE_LOG_LIKELIHOOD, negative_log_likelihood, PROBABILITIES, "-sum_i t_i log(p_i)")      \
+    X(HINGE, hinge, SCORES, "sum_i max(0, 1 - y_i s_i), y_i = 1 where t_i > 0, else -1")
 
-#define NN_X(NAME, name, formula)                                                                  \
+#define NN_X(NAME, name, takes, formula)                                                           \
     AG_API ag_value nn_##name(size_t n, const ag_value *outputs, const ag_value *targets,          \
                               void *context);
 NN_LOSS_LIST(NN_X)
@@ -338,7 +341,8 @@ typedef struct nn_fit_options {
  * ones keep it. A failure leaves parameters and standardisation as they were before the call.
  * options may be NULL. The optimiser's memory begins anew with each call. Data fits a model with as
  * many inputs as features and as many outputs as classes or numbers to predict; two classes fit one
- * output, too. AG_INVALID_ARGUMENT: data that does not fit, or an option out of its range.
+ * output, too. AG_INVALID_ARGUMENT: data or a loss of the list that does not fit the model, or an
+ * option out of its range.
  * AG_NOT_FINITE: a loss, a gradient or a parameter left the numbers; the message names epoch and
  * row. */
 AG_API ag_status nn_fit(nn_model *model, const nn_dataset *data, const nn_fit_options *options,
