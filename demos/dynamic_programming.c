@@ -181,11 +181,12 @@ static void draw_steps(const char *directory, size_t n, const counts *measured)
 
 /* ---------------------------------------------------------------------------------------------- */
 
-static void count_fibonacci(void)
+static bool count_fibonacci(void)
 {
     static const unsigned sizes[] = {5, 10, 20, NAIVE_FIB, FIB};
     printf("Fibonacci numbers      naive    memoised  tabulated\n"
            "  n          fib(n)    calls       calls      steps\n");
+    bool all_same = true;
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         const unsigned n = sizes[i];
         uint64_t known[FIB + 1] = {0}, naive = 0, memoised = 0, tabulated = 0;
@@ -198,7 +199,9 @@ static void count_fibonacci(void)
         }
         printf("%3u %19" PRIu64 "%9s %11" PRIu64 " %10" PRIu64 "%s\n", n, value, calls, memoised,
                tabulated, same ? "" : "   THEY DIFFER");
+        all_same = all_same && same;
     }
+    return all_same;
 }
 
 /* Fills y[0] = x, y[k] = y[k - 1] + y[k - 1]; *sweeps counts the gates that go backward. */
@@ -232,11 +235,12 @@ static bool count_gradient(ag_graph *graph, const ag_value *y, const uint64_t *s
     return same && (row->n > NAIVE_DEPTH || gradient_naive(y, row->n, &row->paths) == gradient);
 }
 
-static void count_gradients(ag_graph *graph, const ag_value *y, const uint64_t *sweeps,
+static bool count_gradients(ag_graph *graph, const ag_value *y, const uint64_t *sweeps,
                             size_t count, counts *rows)
 {
     printf("\ny = x + x, n times      naive    memoised  ag_backward\n"
            "  n               dy/dx    paths       calls        gates\n");
+    bool all_same = true;
     for (size_t i = 0; i < count; i++) {
         const bool same = count_gradient(graph, y, sweeps, &rows[i]);
         char paths[24] = "-";
@@ -244,13 +248,15 @@ static void count_gradients(ag_graph *graph, const ag_value *y, const uint64_t *
             (void)snprintf(paths, sizeof(paths), "%" PRIu64, rows[i].paths);
         printf("%3u %19.0f %8s %11" PRIu64 " %12" PRIu64 "%s\n", rows[i].n, (double)ag_grad(y[0]),
                paths, rows[i].calls, rows[i].gates, same ? "" : "   THEY DIFFER");
+        all_same = all_same && same;
     }
+    return all_same;
 }
 
 int main(int argc, char **argv)
 {
     const char *directory = argc > 1 ? argv[1] : NULL;
-    count_fibonacci();
+    bool same = count_fibonacci();
 
     ag_graph *graph = ag_graph_new(NULL);
     if (graph == NULL)
@@ -260,7 +266,7 @@ int main(int argc, char **argv)
     double_often(graph, y, &sweeps);
     counts rows[] = {{.n = 1}, {.n = 2}, {.n = 3}, {.n = 10}, {.n = NAIVE_DEPTH}, {.n = DEPTH}};
     const size_t count = sizeof(rows) / sizeof(rows[0]);
-    count_gradients(graph, y, &sweeps, count, rows);
+    same = count_gradients(graph, y, &sweeps, count, rows) && same;
     const double years = ldexp(1, DEPTH) / 1e9 / 86400 / 365.25;
     printf("\nOne by one, a billion a second, the 2^%d paths would take %.1f years.\n", DEPTH,
            years);
@@ -268,7 +274,7 @@ int main(int argc, char **argv)
     draw_fibonacci(directory);
     draw_doublings(directory, y);
     draw_steps(directory, count, rows);
-    const bool failed = ag_error(graph) != AG_OK;
+    const bool failed = ag_error(graph) != AG_OK || !same;
     if (failed)
         fprintf(stderr, "%s\n", ag_error_message(graph));
     ag_graph_free(graph);

@@ -147,7 +147,8 @@ int main(int argc, char **argv)
     largest = fmax(largest, compare("W2", OUT, HIDDEN, by_hand + W2, p + W2));
     largest = fmax(largest, compare("b2", OUT, 1, by_hand + B2, p + B2));
     const double tolerance = sizeof(ag_real) == sizeof(double) ? 1e-15 : 1e-6;
-    printf("largest difference below %.0e: %s\n", tolerance, largest < tolerance ? "yes" : "no");
+    const bool equal = largest < tolerance;
+    printf("largest difference below %.0e: %s\n", tolerance, equal ? "yes" : "no");
 
     picture drawing = open_picture(argc > 1 ? argv[1] : NULL, "hand_backward.dot");
     if (drawing.file != NULL) {
@@ -161,5 +162,5 @@ int main(int argc, char **argv)
     if (failed)
         fprintf(stderr, "%s\n", ag_error_message(graph));
     ag_graph_free(graph);
-    return failed;
+    return failed || !equal;
 }

@@ -160,12 +160,19 @@ def check(block, root, directory, workshop, environment):
     if block.kind == "sh":
         commands = [SOURCE_TREE.fullmatch(line.strip()) for line in block.lines]
         if all(commands):
+            options = (root / "meson_options.txt").read_text()
             if block.expected:
                 raise Failure("nothing checks the output of a command for a source tree")
             for command in commands:
                 script = command["script"]
                 if script and not os.access(root / script, os.X_OK):
                     raise Failure(f"{script} is missing or not executable")
+                for word in command[0].split("#")[0].split():
+                    name = re.match(r"-D(\w+)", word)
+                    if name and not re.search(rf"^option\('{name[1]}'", options, re.MULTILINE):
+                        raise Failure(f"there is no build option {name[1]}")
+                    if word.startswith("--") and word not in (root / script).read_text():
+                        raise Failure(f"{script} has no {word}")
             return
     printed = output(block, directory, workshop, environment)
     if printed != block.expected:

@@ -713,6 +713,29 @@ static void test_refusals(void **state)
     options.optimizer.state_count = SIZE_MAX / 2;
     nn_error error;
     assert_int_equal(nn_fit(fits, clouds, &options, &error), AG_OUT_OF_MEMORY);
+    for (size_t i = 0; i < 5; i++) {
+        options = (nn_fit_options){.optimizer = nn_adam(0.1)};
+        double *const numbers[] = {&options.optimizer.beta1, &options.optimizer.beta2,
+                                   &options.optimizer.momentum, &options.optimizer.weight_decay,
+                                   &options.optimizer.epsilon};
+        *numbers[i] = i < 3 ? 1 : -0.5;
+        check_refused(fits, clouds, &options, i < 3 ? " 1" : " -0.5");
+    }
+
+    /* losses that would train such a net to nothing, or to another question */
+    options = (nn_fit_options){.loss = NN_NEGATIVE_LOG_LIKELIHOOD};
+    check_refused(fits, clouds, &options, "takes probabilities");
+    options = (nn_fit_options){.loss = NN_BINARY_CROSS_ENTROPY};
+    check_refused(one, pairs, &options, "takes probabilities");
+    options = (nn_fit_options){.loss = NN_SOFTMAX_CROSS_ENTROPY};
+    check_refused(one, pairs, &options, "an output for each class");
+    const nn_loss distances[] = {NN_HALF_SQUARED_ERROR, NN_MEAN_SQUARED_ERROR, NN_ABSOLUTE_ERROR};
+    for (size_t i = 0; i < 3; i++) {
+        options = (nn_fit_options){.loss = distances[i], .epochs = 1};
+        check_refused(one, pairs, &options, "tells classes apart at 0");
+        assert_int_equal(nn_fit(two, pairs, &options, NULL), AG_OK);
+        assert_int_equal(nn_fit(one, line, &options, NULL), AG_OK);
+    }
     nn_dataset_free(clouds);
     nn_dataset_free(line);
     nn_dataset_free(pairs);

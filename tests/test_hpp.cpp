@@ -968,6 +968,21 @@ void test_errors_stay_in_the_graph(void **)
     assert_true(std::isnan(value(ag_value{}).data()));
 }
 
+/* Constants of templates. */
+template <class T> struct constants {
+    static constexpr T third = T(1) / 3, two_pi = 2 * T(3.14159265358979323846);
+    static constexpr T lowest = -std::numeric_limits<T>::max();
+    static constexpr T small = 4 * std::numeric_limits<T>::epsilon() - T(0) + T(0);
+};
+
+void test_constant_expressions(void **)
+{
+    assert_true(constants<value>::third.data() == constants<real>::third);
+    assert_true(constants<value>::two_pi.data() == constants<real>::two_pi);
+    assert_true(constants<value>::lowest.data() == constants<real>::lowest);
+    assert_true(constants<value>::small.data() == constants<real>::small);
+}
+
 /* More operands than there is memory for: the graph says so, nothing is read beyond the first. */
 void test_too_many_operands(void **)
 {
@@ -1020,6 +1035,7 @@ int main()
         cmocka_unit_test(test_graph_without_memory),
         cmocka_unit_test(test_marks),
         cmocka_unit_test(test_errors_stay_in_the_graph),
+        cmocka_unit_test(test_constant_expressions),
         cmocka_unit_test(test_too_many_operands),
         cmocka_unit_test(test_detach),
     };

@@ -342,6 +342,34 @@ static void test_certain_probabilities(void **state)
     assert_close(run(binary, 1, LIST(tiny), LIST(0), gradient) / tiny, 1, ROUNDING);
 }
 
+/* A class that is ruled out, and logits further apart than the largest number. */
+static void test_infinite_logits(void **state)
+{
+    (void)state;
+    const ag_real huge = sizeof(ag_real) == sizeof(double) ? (ag_real)1e308 : (ag_real)1e38;
+    const ag_real infinity = (ag_real)INFINITY;
+    const struct {
+        ag_real z[3];
+        size_t klass;
+        ag_real loss;
+    } cases[] = {
+        {{0, -infinity, -infinity}, 0, 0},    {{huge, -huge, 0}, 0, 0},
+        {{huge, -huge, 0}, 2, huge},          {{0, -infinity, 0}, 1, infinity},
+        {{-infinity, huge, -infinity}, 1, 0},
+    };
+    for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); k++) {
+        ag_graph *graph = ag_graph_new(NULL);
+        ag_value z[3], t[3];
+        for (size_t i = 0; i < 3; i++) {
+            z[i] = ag_variable(graph, cases[k].z[i]);
+            t[i] = ag_constant(graph, i == cases[k].klass);
+        }
+        assert_same(ag_data(NN_SOFTMAX_CROSS_ENTROPY(3, z, t, NULL)), cases[k].loss);
+        assert_same(ag_data(nn_softmax_cross_entropy_class(3, z, cases[k].klass)), cases[k].loss);
+        ag_graph_free(graph);
+    }
+}
+
 /* ---- The class for a target -------------------------------------------------------------------
  */
 
@@ -394,6 +422,7 @@ int main(void)
         cmocka_unit_test(test_large_logits),
         cmocka_unit_test(test_small_losses),
         cmocka_unit_test(test_certain_probabilities),
+        cmocka_unit_test(test_infinite_logits),
         cmocka_unit_test(test_class),
         cmocka_unit_test(test_nothing),
     };

@@ -19,12 +19,14 @@
  * containers and be a constant anywhere; once a node takes part, the result is a node, and the
  * plain operand becomes a constant of its graph. Templates written for double compile with it
  * unchanged: it has the operators and comparisons, std::numeric_limits, and the functions of
- * <cmath>, found as std::exp(x) and as exp(x).
+ * <cmath> that gates can express, found as std::exp(x) and as exp(x). (Not fmod, remainder, tgamma,
+ * rint and its kin, and what takes numbers apart: frexp, ldexp, modf, nextafter.) Include this header
+ * before such a template: std::exp(x) looks for its functions where the template is written.
  *
- * Two things are as they must be. A value becomes a double, an int or a bool only where the program
+ * Three things are as they must be. A value becomes a double, an int or a bool only where the program
  * says so (static_cast<double>(x), if (x)), because the number leaves its gradient behind; hence
- * `double d = x` and std::accumulate(v.begin(), v.end(), 0.0) don't compile, T(0) does. And a
- * comparison with a node in it is recorded, as ag_lt and the others do, since what the program does
+ * `double d = x` and std::accumulate(v.begin(), v.end(), 0.0) don't compile, T(0) does. It is no
+ * floating-point type to <type_traits>. And a comparison with a node in it is recorded, as ag_lt and the others do, since what the program does
  * next depends on it; isnan, signbit, fmax, `if (x)` and so on compare, too.
  *
  * Errors stay in the graph, as they do in C: nothing here throws (-fno-exceptions and -fno-rtti are
@@ -560,34 +562,35 @@ constexpr value::operator Number() const noexcept
         return static_cast<Number>(data());
 }
 
-inline value operator+(value a, value b)
+/* Plain numbers directly, so that constexpr T third = T(1) / 3 is one. */
+constexpr value operator+(value a, value b)
 {
-    return add(a, b);
+    return a.is_node() || b.is_node() ? add(a, b) : value(a.data() + b.data());
 }
 
-inline value operator-(value a, value b)
+constexpr value operator-(value a, value b)
 {
-    return sub(a, b);
+    return a.is_node() || b.is_node() ? sub(a, b) : value(a.data() - b.data());
 }
 
-inline value operator*(value a, value b)
+constexpr value operator*(value a, value b)
 {
-    return mul(a, b);
+    return a.is_node() || b.is_node() ? mul(a, b) : value(a.data() * b.data());
 }
 
-inline value operator/(value a, value b)
+constexpr value operator/(value a, value b)
 {
-    return div(a, b);
+    return a.is_node() || b.is_node() ? div(a, b) : value(a.data() / b.data());
 }
 
-inline value operator+(value x)
+constexpr value operator+(value x)
 {
     return x;
 }
 
-inline value operator-(value x)
+constexpr value operator-(value x)
 {
-    return neg(x);
+    return x.is_node() ? neg(x) : value(-x.data());
 }
 
 inline value &operator+=(value &a, value b)
