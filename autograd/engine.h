@@ -191,7 +191,7 @@ static inline ag_value agi_value(ag_graph *graph, uint32_t index)
  * the error, which names `what`. */
 ag_status agi_check_values(ag_graph *graph, const char *what, size_t n, const ag_value *values);
 
-/* Room for one node more; where there is none, sets the error that names `what` and its operands. */
+/* Room for one node more; where there is none, sets the error, which names `what` and operands. */
 ag_status agi_make_room(ag_graph *graph, const char *what, size_t n, const ag_value *operands);
 
 /* Appends a node, for which there is room. */
@@ -224,8 +224,8 @@ void agi_drop_closures(ag_graph *graph, uint32_t count);
 
 /* Room for gradients of nodes below `count`; sets the error where there is none. */
 ag_status agi_reserve_grad(ag_graph *graph, uint32_t count);
-/* The k-th local gradient of node `index`; *taken (if not NULL) tells whether the gate looked at that
- * operand. `first` is agi_first_largest's answer for the node, asked once for all its operands. */
+/* The k-th local gradient of node `index`; *taken (if not NULL) tells whether the gate looked at
+ * that operand. `first` is agi_first_largest's answer for the node, asked once for all its operands. */
 ag_real agi_local(ag_graph *graph, uint32_t index, uint32_t k, uint32_t first, bool *taken);
 /* Which term of a gate over any number of them is the first of the largest; 0 for other gates. */
 uint32_t agi_first_largest(const ag_graph *graph, uint32_t index);

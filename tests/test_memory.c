@@ -297,7 +297,7 @@ static void test_rewind_needs_no_memory(void **state)
         for (int i = 0; i < LEVELS; i++) {
             marks[i] = ag_graph_mark(graph);
             y = apply_product(&alive, 1, &y);
-            char name[16];
+            char name[24];
             (void)snprintf(name, sizeof(name), "level %d", i);
             assert_int_equal(ag_name(y, name), AG_OK);
         }
@@ -358,7 +358,7 @@ static void test_rewind_drops_names_and_closures(void **state)
     const ag_mark mark = ag_graph_mark(graph);
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < N; i++) {
-            char name[16];
+            char name[24];
             (void)snprintf(name, sizeof(name), "dropped %d", i);
             closure.context = &destroyed[used++];
             assert_int_equal(ag_name(ag_apply(&closure, &x), name), AG_OK);
