@@ -3,16 +3,10 @@
  * Explanations and drawings: their text, and that the backward pass they show is ag_backward's.
  */
 #define _POSIX_C_SOURCE 200809L /* popen */
+#include "testing.h"
 #include "trace.h"
 
 #include <locale.h>
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -742,29 +736,6 @@ static void test_a_full_disk(void **state)
     ag_graph_free(graph);
 }
 
-typedef struct heap {
-    long allowed; /* requests until one fails; negative: none does */
-    long requests;
-    size_t bytes;
-} heap;
-
-static void *allocate(void *user, void *pointer, size_t old_size, size_t new_size)
-{
-    heap *h = user;
-    if (new_size == 0) {
-        free(pointer);
-        h->bytes -= old_size;
-        return NULL;
-    }
-    h->requests++;
-    if (h->allowed >= 0 && h->requests > h->allowed)
-        return NULL;
-    void *block = realloc(pointer, new_size);
-    if (block != NULL)
-        h->bytes += new_size - old_size;
-    return block;
-}
-
 static void test_every_allocation_may_fail(void **state)
 {
     (void)state;
@@ -772,9 +743,9 @@ static void test_every_allocation_may_fail(void **state)
         ag_status status = AG_OUT_OF_MEMORY;
         long failures = 0;
         for (long k = 0; status != AG_OK; k++) {
-            heap h = {.allowed = -1};
-            ag_graph *graph =
-                ag_graph_new(&(ag_graph_options){.allocator = allocate, .allocator_user = &h});
+            failing_heap h = {.allowed = -1};
+            ag_graph *graph = ag_graph_new(
+                &(ag_graph_options){.allocator = allocate_or_fail, .allocator_user = &h});
             const ag_value root = build_circuit(graph);
             FILE *file = tmpfile();
             assert_non_null(file);

@@ -3,15 +3,7 @@
  * The gradient check: that it agrees with right gradients, steep ones and those next to a rim
  * included, tells kinks, and catches wrong gradients. The gates themselves are tested elsewhere.
  */
-#include <wengert/autograd.h>
-
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "testing.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -910,37 +902,14 @@ static void test_wrong_roots_and_leaves(void **state)
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
-typedef struct heap {
-    long allowed; /* requests until one fails; negative: none does */
-    long requests;
-    size_t bytes;
-} heap;
-
-static void *allocate(void *user, void *pointer, size_t old_size, size_t new_size)
-{
-    heap *h = user;
-    if (new_size == 0) {
-        free(pointer);
-        h->bytes -= old_size;
-        return NULL;
-    }
-    h->requests++;
-    if (h->allowed >= 0 && h->requests > h->allowed)
-        return NULL;
-    void *block = realloc(pointer, new_size);
-    if (block != NULL)
-        h->bytes += new_size - old_size;
-    return block;
-}
-
 static void test_every_allocation_may_fail(void **state)
 {
     (void)state;
     long failures = 0;
     for (long k = 0;; k++) {
-        heap h = {.allowed = -1};
+        failing_heap h = {.allowed = -1};
         fixture f;
-        build(&f, &(ag_graph_options){.allocator = allocate, .allocator_user = &h});
+        build(&f, &(ag_graph_options){.allocator = allocate_or_fail, .allocator_user = &h});
         readings before;
         memset(&before, 0, sizeof(before));
         before.data[0] = ag_data(f.root);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the tests share: cmocka with the headers it asks for, and comparisons of numbers and texts
- * that show what they saw. Numbers are compared as double whatever ag_real is.
+ * What the tests share: cmocka with the headers it asks for, comparisons of numbers and texts that
+ * show what they saw, and an allocator that fails. Numbers are compared as double whatever ag_real
+ * is.
  */
 #ifndef WENGERT_TESTING_H
 #define WENGERT_TESTING_H
@@ -13,6 +14,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -69,5 +71,29 @@ static inline void check_contains(const char *text, const char *part, const char
 #define assert_same(actual, expected)                                                              \
     check_same((double)(actual), (double)(expected), #actual, __FILE__, __LINE__)
 #define assert_contains(text, part) check_contains(text, part, __FILE__, __LINE__)
+
+/* An ag_allocator that counts, and fails when it is told to. */
+typedef struct failing_heap {
+    long allowed; /* requests until one fails; negative: none does */
+    long requests;
+    size_t bytes;
+} failing_heap;
+
+static inline void *allocate_or_fail(void *user, void *pointer, size_t old_size, size_t new_size)
+{
+    failing_heap *h = user;
+    if (new_size == 0) {
+        free(pointer);
+        h->bytes -= old_size;
+        return NULL;
+    }
+    h->requests++;
+    if (h->allowed >= 0 && h->requests > h->allowed)
+        return NULL;
+    void *block = realloc(pointer, new_size);
+    if (block != NULL)
+        h->bytes += new_size - old_size;
+    return block;
+}
 
 #endif
