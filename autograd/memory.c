@@ -12,33 +12,42 @@
 
 #if defined(__linux__)
 #include <sys/mman.h>
-#include <unistd.h>
 #endif
 
-/* The first touch of a small page costs more than all the gates that fit on it, so large arrays ask
- * for huge ones. */
-static void ask_for_huge_pages(void *pointer, size_t size)
+/* The first touch of a small page costs more than all the gates that fit on it, so large arrays take
+ * huge ones. Only an array that begins with one has them from its first byte on, and realloc would
+ * lose that, and split them to move them; so a large array is copied as it grows. */
+#if defined(MADV_HUGEPAGE)
+enum {
+    HUGE_PAGE = 2 << 20,
+    LARGE = 2 * HUGE_PAGE
+};
+
+static void *resize_large(void *pointer, size_t old_size, size_t new_size)
+{
+    if (new_size > SIZE_MAX - HUGE_PAGE)
+        return NULL;
+    const size_t whole = (new_size + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+    void *block = aligned_alloc(HUGE_PAGE, whole);
+    if (block == NULL)
+        return NULL;
+    (void)madvise(block, whole, MADV_HUGEPAGE); /* advice: a no is no error */
+    if (pointer != NULL)
+        memcpy(block, pointer, old_size < new_size ? old_size : new_size);
+    free(pointer);
+    return block;
+}
+#endif
+
+static void *resize_by_libc(void *pointer, size_t old_size, size_t new_size)
 {
 #if defined(MADV_HUGEPAGE)
-    const size_t large = (size_t)4 << 20;
-    if (size < large)
-        return;
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    const uintptr_t first = ((uintptr_t)pointer + page - 1) / page * page;
-    const uintptr_t last = ((uintptr_t)pointer + size) / page * page;
-    (void)madvise((void *)first, last - first, MADV_HUGEPAGE); /* advice: a no is no error */
+    if (new_size >= LARGE)
+        return resize_large(pointer, old_size, new_size);
 #else
-    (void)pointer;
-    (void)size;
+    (void)old_size;
 #endif
-}
-
-static void *resize_by_libc(void *pointer, size_t new_size)
-{
-    void *block = realloc(pointer, new_size);
-    if (block != NULL)
-        ask_for_huge_pages(block, new_size);
-    return block;
+    return realloc(pointer, new_size);
 }
 
 /* A caller's allocator may give any address: the aligned block begins 1 to ALIGNMENT bytes into
@@ -79,7 +88,7 @@ void *agi_resize(ag_graph *graph, void *pointer, size_t old_size, size_t new_siz
     else if (graph->allocator != NULL)
         block = resize_by_caller(graph, pointer, old_size, new_size);
     else
-        block = resize_by_libc(pointer, new_size);
+        block = resize_by_libc(pointer, old_size, new_size);
     if (block != NULL)
         graph->bytes += new_size - (pointer == NULL ? 0 : old_size);
     return block;

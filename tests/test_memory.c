@@ -13,7 +13,7 @@
 /* ---- The heap, counted ----------------------------------------------------------------------- */
 
 /* memory.c is the engine's one door to the C library's heap. Compiled in here it takes these
- * functions for realloc and free, and the linker has no need of the library's own. */
+ * functions for those of the C library, and the linker has no need of the library's own. */
 static struct {
     size_t requests, live;
     size_t failing; /* the request that fails, from 1; 0: none */
@@ -33,6 +33,14 @@ static void *count_realloc(void *pointer, size_t size)
     return realloc(pointer, size);
 }
 
+static void *count_aligned_alloc(size_t alignment, size_t size)
+{
+    if (is_failing(++heap.requests, heap.failing, heap.for_good))
+        return NULL;
+    heap.live++;
+    return aligned_alloc(alignment, size);
+}
+
 static void count_free(void *pointer)
 {
     heap.live -= pointer != NULL;
@@ -41,9 +49,11 @@ static void count_free(void *pointer)
 
 #undef _DEFAULT_SOURCE
 #define realloc count_realloc
+#define aligned_alloc count_aligned_alloc
 #define free count_free
 #include "memory.c"
 #undef realloc
+#undef aligned_alloc
 #undef free
 
 static int forget_heap(void **state)
@@ -1232,6 +1242,43 @@ static void test_arena_extends_in_place(void **state)
     free(b.block);
 }
 
+/* Large arrays move to huge pages as they grow: nothing is lost, nor where there is no memory. */
+static void test_large_arrays_keep_their_contents(void **state)
+{
+    (void)state;
+    enum {
+        NODES = 600000 /* numbers take 4 MiB from 2^18 nodes on */
+    };
+    ag_graph *const large = ag_graph_new(NULL);
+    assert_non_null(large);
+    const ag_value one = ag_constant(large, 1);
+    ag_value x = ag_variable(large, 0);
+    size_t refusals = 0;
+    bool failing = true; /* each growth fails once */
+    while (ag_graph_count(large) < NODES) {
+        heap.failing = failing ? heap.requests + 1 : 0;
+        const ag_value next = ag_add(x, one);
+        if (ag_is_null(next)) {
+            assert_int_equal(ag_error(large), AG_OUT_OF_MEMORY);
+            ag_clear_error(large);
+            refusals++;
+        } else {
+            x = next;
+        }
+        failing = !ag_is_null(next);
+    }
+    heap.failing = 0;
+    assert_true(refusals >= 10);
+    const ag_real sum = ag_data(x);
+    assert_same(sum, NODES - 2);
+    assert_int_equal(ag_set(one, 2), AG_OK);
+    assert_int_equal(ag_forward(x), AG_OK);
+    assert_same(ag_data(x), 2 * (double)sum);
+    assert_int_equal(ag_backward(x), AG_OK);
+    assert_same(ag_grad(ag_operand(x, 1)), 0);
+    ag_graph_free(large);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, forget_heap, check_heap)
 
 int main(void)
@@ -1249,6 +1296,7 @@ int main(void)
         TEST(rewind_drops_names_and_closures),
         TEST(memory_stays_constant),
         TEST(bytes_of_a_node),
+        TEST(large_arrays_keep_their_contents),
         TEST(allocator),
         TEST(each_allocation_fails),
         TEST(gradcheck_runs_out_of_memory),
