@@ -55,6 +55,7 @@ typedef struct sweep {
     const ag_real *data;
     ag_real *grad;
     uint8_t epoch;
+    uint32_t *lowest; /* of the gates that the pass has reached */
 } sweep;
 
 /* Adds a contribution to an operand. The first one of a pass finds an old epoch: it replaces what
@@ -67,6 +68,8 @@ static AGI_INLINE void contribute(const sweep s, uint32_t operand, ag_real contr
         s.grad[operand] += contribution;
     } else {
         s.tags[operand] = (agi_tag){tag.gate, s.epoch};
+        if (tag.gate > AGI_CONSTANT && operand < *s.lowest)
+            *s.lowest = operand;
         s.grad[operand] = tag.gate == AGI_VARIABLE ? s.grad[operand] + contribution : contribution;
     }
 }
@@ -160,8 +163,7 @@ static AGI_INLINE void spread(ag_graph *graph, const sweep s, uint32_t index, ui
 
 static void sweep_down(ag_graph *graph, const sweep s, uint32_t top)
 {
-    const uint32_t bottom = graph->leading;
-    for (uint32_t i = top + 1; i-- > bottom;) {
+    for (uint32_t i = top + 1; i-- > *s.lowest;) {
         /* an old epoch: the node doesn't reach the root; upstream 0: the zero rule */
         const agi_tag tag = s.tags[i];
         const ag_real upstream = s.grad[i];
@@ -173,15 +175,16 @@ static void sweep_down(ag_graph *graph, const sweep s, uint32_t top)
 /* The same, looking at every gradient on the way. */
 static ag_status sweep_down_checking(ag_graph *graph, const sweep s, uint32_t top)
 {
-    for (uint32_t i = top + 1; i-- > graph->leading;) {
+    for (uint32_t i = top + 1; i-- > *s.lowest;) {
         if (s.tags[i].epoch != s.epoch || s.grad[i] == 0)
             continue;
         spread(graph, s, i, s.tags[i].gate, s.grad[i]);
         const agi_list operands = agi_list_operands(graph, i);
         for (uint32_t k = 0; k < operands.n; k++) {
             const uint32_t operand = operands.index[k];
-            const bool carries =
-                s.tags[operand].gate != AGI_CONSTANT && s.tags[operand].epoch == s.epoch;
+            const agi_tag tag = s.tags[operand];
+            const bool carries = tag.gate != AGI_CONSTANT && tag.gate != AGI_DETACH &&
+                                 tag.epoch == s.epoch; /* what goes nowhere may be anything */
             if (carries && !isfinite(s.grad[operand])) {
                 char reason[96];
                 (void)snprintf(
@@ -203,8 +206,9 @@ ag_status agi_reserve_grad(ag_graph *graph, uint32_t count)
         return AG_OK;
     /* as many as there is room for nodes, so that the two grow together */
     const uint32_t room = graph->data_capacity > count ? graph->data_capacity : count;
-    if (agi_grow(graph, (void **)&graph->grad, sizeof(ag_real), &graph->grad_capacity, room,
-                 room) != AG_OK)
+    void **grad = (void **)&graph->grad;
+    if (agi_grow(graph, grad, sizeof(ag_real), &graph->grad_capacity, room, room) != AG_OK &&
+        agi_grow(graph, grad, sizeof(ag_real), &graph->grad_capacity, count, count) != AG_OK)
         return agi_fail_memory(graph, "the gradients");
     /* Leaves accumulate, so they begin at 0; interior nodes are set before they are read. */
     for (uint32_t i = had; i < graph->count; i++)
@@ -275,7 +279,8 @@ ag_status ag_backward_from(size_t n, const ag_value *roots, const ag_real *upstr
     if (status != AG_OK)
         return status;
     begin_epoch(graph);
-    sweep s = {graph->tags, graph->operands, graph->data, graph->grad, graph->epoch};
+    uint32_t lowest = AGI_NO_INDEX;
+    sweep s = {graph->tags, graph->operands, graph->data, graph->grad, graph->epoch, &lowest};
     if (graph->check)
         return run_checking(graph, s, n, roots, upstream);
     sweep_down(graph, s, begin_sweep(s, n, roots, upstream));
@@ -301,10 +306,17 @@ void ag_zero_grad(ag_graph *graph)
 
 uint32_t agi_first_largest(const ag_graph *graph, uint32_t index)
 {
-    const agi_form form = (agi_form)agi_gate_forms[graph->tags[index].gate];
-    if (form != AGI_FORM_NONE && form != AGI_FORM_VALUES && form != AGI_FORM_NUMBERS)
+    switch ((agi_gate)graph->tags[index].gate) {
+#define AG_NARY(name, partner, formula, start, step, end, dx, ...)                                 \
+    case AGI_##name:                                                                               \
+        if (strstr(#dx, "FIRST") == NULL) /* only those that ask are worth the search */           \
+            return 0;                                                                              \
+        return agi_find_largest(graph->data,                                                       \
+                                agi_get_terms(graph, graph->operands[index], AGI_FORM_##partner));
+#include <wengert/gates.def>
+    default:
         return 0;
-    return agi_find_largest(graph->data, agi_get_terms(graph, graph->operands[index], form));
+    }
 }
 
 ag_real agi_local(ag_graph *graph, uint32_t index, uint32_t k, uint32_t first, bool *taken)

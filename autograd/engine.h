@@ -89,9 +89,11 @@ struct ag_graph {
     ag_real *data;
     uint32_t count;
     uint32_t limit; /* room in the arrays; 0 sends every gate the slow way: error, pause, busy */
-    uint32_t generation; /* of the nodes made now; a rewind begins a new one */
-    uint32_t floor;      /* no rewind ever went below: here every handle is good */
-    uint32_t leading;    /* so many nodes at the beginning are leaves: backward ends there */
+    uint32_t generation;  /* of the nodes made now; a rewind begins a new one */
+    uint32_t floor;       /* no rewind ever went below: here every handle is good */
+    uint32_t newest_low;  /* of the last rewind: here handles from this generation on are good */
+    uint32_t newest_from; /* that of the rewind before it which still matters */
+    uint32_t leading;     /* so many nodes at the beginning are leaves: walks end there */
 
     uint32_t tags_capacity, operands_capacity, data_capacity;
     uint32_t max_nodes;
@@ -167,7 +169,9 @@ bool agi_survives(const ag_graph *graph, uint32_t index, uint32_t generation);
 static inline bool agi_is_surely_live(const ag_graph *graph, ag_value x)
 {
     return x.graph == graph && x.index < graph->count &&
-           (x.index < graph->floor || x.generation == graph->generation);
+           (x.index < graph->floor || x.generation == graph->generation ||
+            (x.index < graph->newest_low &&
+             x.generation - graph->newest_from <= graph->generation - graph->newest_from));
 }
 
 static inline bool agi_is_live(const ag_graph *graph, ag_value x)
@@ -225,7 +229,7 @@ void agi_drop_closures(ag_graph *graph, uint32_t count);
 /* Room for gradients of nodes below `count`; sets the error where there is none. */
 ag_status agi_reserve_grad(ag_graph *graph, uint32_t count);
 /* The k-th local gradient of node `index`; *taken (if not NULL) tells whether the gate looked at
- * that operand. `first` is agi_first_largest's answer for the node, asked once for all its operands. */
+ * that operand. `first` is agi_first_largest's answer for the node, asked once for all operands. */
 ag_real agi_local(ag_graph *graph, uint32_t index, uint32_t k, uint32_t first, bool *taken);
 /* Which term of a gate over any number of them is the first of the largest; 0 for other gates. */
 uint32_t agi_first_largest(const ag_graph *graph, uint32_t index);

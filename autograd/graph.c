@@ -150,6 +150,9 @@ static void remember_rewind(ag_graph *graph, uint32_t low)
     graph->generation++;
     graph->rewinds[graph->rewinds_count++] = (agi_rewind){graph->generation, low};
     graph->floor = graph->rewinds[0].low;
+    graph->newest_low = low;
+    graph->newest_from =
+        graph->rewinds_count > 1 ? graph->rewinds[graph->rewinds_count - 2].generation : 0;
 }
 
 ag_status ag_graph_rewind(ag_graph *graph, ag_mark mark)
@@ -162,7 +165,8 @@ ag_status ag_graph_rewind(ag_graph *graph, ag_mark mark)
         return agi_fail(graph, mark.graph == NULL ? AG_NULL_VALUE : AG_WRONG_GRAPH,
                         "ag_graph_rewind: the mark is %s",
                         mark.graph == NULL ? "a null mark" : "another graph's");
-    if (mark.index > graph->count ||
+    if (mark.index > graph->count || mark.operands > graph->pool_count ||
+        mark.numbers > graph->numbers_count || graph->rewinds == NULL ||
         (mark.index > 0 && !agi_survives(graph, mark.index - 1, mark.generation)))
         return agi_fail(graph, AG_STALE_VALUE,
                         "ag_graph_rewind: the mark at node %lu was dropped by an earlier rewind",

@@ -146,7 +146,14 @@ void agi_drop_names(ag_graph *graph, uint32_t count)
     agi_names *names = graph->names;
     if (names == NULL)
         return;
-    if (count < names->end) {
+    if (count < names->end && names->end - count < HASH_CNT(hh_node, names->by_node)) {
+        for (uint32_t node = count; node < names->end; node++) {
+            entry *e = find_node(names, node);
+            if (e != NULL)
+                drop_entry(graph, e);
+        }
+        names->end = count;
+    } else if (count < names->end) {
         uint32_t end = 0;
         entry *e, *next;
         HASH_ITER(hh_node, names->by_node, e, next)

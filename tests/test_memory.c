@@ -1242,6 +1242,30 @@ static void test_arena_extends_in_place(void **state)
     free(b.block);
 }
 
+/* What the library did not hand out. */
+static void test_marks_made_up(void **state)
+{
+    (void)state;
+    ag_graph *const fresh = ag_graph_new(NULL);
+    const ag_value x = ag_variable(fresh, 1);
+    ag_mark mark = {.graph = fresh};
+    assert_int_equal(ag_graph_rewind(fresh, mark), AG_STALE_VALUE);
+    ag_clear_error(fresh);
+    const ag_mark good = ag_graph_mark(fresh);
+    (void)ag_neg(x);
+    mark = good;
+    mark.operands = 1000;
+    assert_int_equal(ag_graph_rewind(fresh, mark), AG_STALE_VALUE);
+    ag_clear_error(fresh);
+    mark = good;
+    mark.numbers = 1000;
+    assert_int_equal(ag_graph_rewind(fresh, mark), AG_STALE_VALUE);
+    ag_clear_error(fresh);
+    assert_int_equal(ag_graph_rewind(fresh, good), AG_OK);
+    assert_int_equal(ag_graph_count(fresh), 1);
+    ag_graph_free(fresh);
+}
+
 /* Large arrays move to huge pages as they grow: nothing is lost, nor where there is no memory. */
 static void test_large_arrays_keep_their_contents(void **state)
 {
@@ -1257,6 +1281,7 @@ static void test_large_arrays_keep_their_contents(void **state)
     bool failing = true; /* each growth fails once */
     while (ag_graph_count(large) < NODES) {
         heap.failing = failing ? heap.requests + 1 : 0;
+        heap.for_good = true;
         const ag_value next = ag_add(x, one);
         if (ag_is_null(next)) {
             assert_int_equal(ag_error(large), AG_OUT_OF_MEMORY);
@@ -1295,6 +1320,7 @@ int main(void)
         TEST(marks_that_climb),
         TEST(rewind_drops_names_and_closures),
         TEST(memory_stays_constant),
+        TEST(marks_made_up),
         TEST(bytes_of_a_node),
         TEST(large_arrays_keep_their_contents),
         TEST(allocator),

@@ -135,13 +135,16 @@ AG_API void ag_graph_free(ag_graph *graph);
 /* The number of nodes: leaves, gates, constants made on the way (ag_scale(x, 2) is two nodes). */
 AG_API size_t ag_graph_count(const ag_graph *graph);
 
-/* Bytes the graph holds now, everything included. A node costs 26, its gradient included (float:
- * 18), plus what grew ahead; 27 once something has walked the graph (ag_forward, ag_explain). */
+/* Bytes the graph holds now, all of it but what allocators add to a block. A node costs 26, its
+ * gradient included (float: 18), plus what grew ahead; 27 once something has walked the graph
+ * (ag_forward, ag_explain). */
 AG_API size_t ag_graph_bytes(const ag_graph *graph);
 
 /* Check mode: ag_backward and ag_forward look for values and gradients that are not finite and fail
- * with AG_NOT_FINITE, naming the gate where it began. The untaken side of a select, max or min may
- * hold anything. Leaf gradients are then as before the call. */
+ * with AG_NOT_FINITE, naming the gate where it began. What a gate did not look at (the other side
+ * of a select, max, min or max_of, what relu cuts off, the second operand of a chain whose first is
+ * 0) may be anything. Leaf gradients are then as before the call. While ag_backward runs it takes
+ * room for a copy of the gradients. */
 AG_API void ag_set_check(ag_graph *graph, bool on);
 
 /* ---- Errors ---------------------------------------------------------------------------------- */
@@ -182,7 +185,8 @@ AG_API ag_mark ag_graph_mark(ag_graph *graph);
  * next ones: a loop that records, runs backward and rewinds allocates only in its first round. A
  * handle to a dropped node is stale, and using it is an error, as is a mark that lies in a part
  * dropped before. A mark may be rewound to many times. Works while the graph has an error, too, and
- * leaves the error. */
+ * leaves the error. After 2^32 rewinds the count that tells stale handles begins anew: a handle
+ * that has been stale for as long may look good again. */
 AG_API ag_status ag_graph_rewind(ag_graph *graph, ag_mark mark);
 
 /* ---- Leaves ---------------------------------------------------------------------------------- */
@@ -323,7 +327,7 @@ AG_API const char *ag_name_of(ag_value x);
 
 /* ---- Looking into the graph ------------------------------------------------------------------ */
 
-/* "variable", "constant", "detach", the gate's name in the table ("mul", "gt", "dot"), a closure's
+/* "variable", "constant", "detach", the gate's name in the table ("mul", "dot"), a closure's
  * own name. "null" for a null or stale handle. */
 AG_API const char *ag_gate_name(ag_value x);
 /* The number of operands: 0 for leaves; 2n for dot. */
@@ -358,7 +362,7 @@ typedef ag_value (*ag_function)(ag_graph *graph, size_t n, const ag_value *input
 typedef enum ag_verdict {
     AG_AGREES,    /* within tolerance */
     AG_DISAGREES, /* the analytic gradient is wrong, one of the two is not finite, or the function
-                     is too rough for differences here */
+                     is too rough, or too large beside its change, for differences here */
     AG_KINK,      /* the one-sided differences disagree with each other, or grow without bound: no
                      derivative here, so nothing is said */
 } ag_verdict;

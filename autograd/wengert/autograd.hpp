@@ -20,14 +20,15 @@
  * plain operand becomes a constant of its graph. Templates written for double compile with it
  * unchanged: it has the operators and comparisons, std::numeric_limits, and the functions of
  * <cmath> that gates can express, found as std::exp(x) and as exp(x). (Not fmod, remainder, tgamma,
- * rint and its kin, and what takes numbers apart: frexp, ldexp, modf, nextafter.) Include this header
- * before such a template: std::exp(x) looks for its functions where the template is written.
+ * rint and its kin, and what takes numbers apart: frexp, ldexp, modf, nextafter.) Include this
+ * header before such a template: std::exp(x) looks for its functions where the template is written.
  *
- * Three things are as they must be. A value becomes a double, an int or a bool only where the program
+ * Two things are as they must be. A value becomes a double, an int or a bool only where the program
  * says so (static_cast<double>(x), if (x)), because the number leaves its gradient behind; hence
- * `double d = x` and std::accumulate(v.begin(), v.end(), 0.0) don't compile, T(0) does. It is no
- * floating-point type to <type_traits>. And a comparison with a node in it is recorded, as ag_lt and the others do, since what the program does
- * next depends on it; isnan, signbit, fmax, `if (x)` and so on compare, too.
+ * `double d = x` and std::accumulate(v.begin(), v.end(), 0.0) don't compile, T(0) does, and
+ * <type_traits> knows it for no floating-point type. And a comparison with a node in it is
+ * recorded, as ag_lt and the others do, since what the program does next depends on it; isnan,
+ * signbit, fmax, `if (x)` and so on compare, too.
  *
  * Errors stay in the graph, as they do in C: nothing here throws (-fno-exceptions and -fno-rtti are
  * fine), a failed operation gives a null node, which reads as NaN, and comparisons with one are
