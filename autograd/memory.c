@@ -15,8 +15,8 @@
 #endif
 
 /* The first touch of a small page costs more than all the gates that fit on it, so large arrays
- * take huge ones. Only an array that begins with one has them from its first byte on, and realloc would
- * lose that, and split them to move them; so a large array is copied as it grows. */
+ * take huge ones. Only an array that begins with one has them from its first byte on, and realloc
+ * would lose that, and split them to move them; so a large array is copied as it grows. */
 #if defined(MADV_HUGEPAGE)
 enum {
     HUGE_PAGE = 2 << 20,
