@@ -270,6 +270,11 @@ ag_value ag_shift(ag_value x, ag_real offset)
 
 ag_value ag_pow_int(ag_value x, int exponent)
 {
+    if (x.graph != NULL && (double)(ag_real)exponent != (double)exponent) {
+        agi_refuse(x.graph, AG_TOO_LARGE, "pow_int", 1, &x,
+                   "the exponent has more digits than a float");
+        return agi_null_value(x.graph);
+    }
     return with_number(ag_pow, "pow_int", x, (ag_real)exponent);
 }
 

@@ -23,7 +23,9 @@ static size_t measure_character(const unsigned char *text)
             return 0;
     const bool overlong = (lead == 0xE0 && text[1] < 0xA0) || (lead == 0xF0 && text[1] < 0x90);
     const bool beyond = (lead == 0xED && text[1] > 0x9F) || (lead == 0xF4 && text[1] > 0x8F);
-    return overlong || beyond ? 0 : n;
+    /* U+FFFE and U+FFFF, which XML refuses */
+    const bool none = lead == 0xEF && text[1] == 0xBF && text[2] >= 0xBE;
+    return overlong || beyond || none ? 0 : n;
 }
 
 /* Writes n bytes that take one column. */

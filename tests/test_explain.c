@@ -645,6 +645,7 @@ static void test_graphviz_reads_it(void **state)
         "\xff\xfe \xc3( \xed\xa0\x80 \xf4\x90\x80\x80",
         "\xc3\xa9\xe2\x88\x82\xf0\x9d\x9c\x95",
         "]]> --> -- ; } [ \x01\x1f\x7f",
+        "\xef\xbf\xbe \xef\xbf\xbf",
         " ",
     };
     ag_value v[COUNT(names)];

@@ -714,12 +714,29 @@ static void test_plain_numbers_refuse_null(void **state)
     assert_true(ag_is_null(ag_pow_int((ag_value){0}, 2)));
 }
 
+/* An exponent that a float would round turns (-1)^n around: it is refused there. */
+static void test_exponents_are_exact(void **state)
+{
+    (void)state;
+    const ag_value minus_one = ag_variable(graph, -1);
+    assert_same(ag_data(ag_pow_int(minus_one, 16777215)), -1);
+    const ag_value y = ag_pow_int(minus_one, 16777217);
+    if (sizeof(ag_real) == sizeof(double)) {
+        assert_same(ag_data(y), -1);
+    } else {
+        assert_true(ag_is_null(y));
+        assert_int_equal(ag_error(graph), AG_TOO_LARGE);
+        ag_clear_error(graph);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_graph, free_graph)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_libm_of_one),
+        TEST(test_exponents_are_exact),
         TEST(test_functions_of_two),
         TEST(test_arithmetic_of_one),
         TEST(test_identities),

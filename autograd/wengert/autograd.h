@@ -288,7 +288,8 @@ AG_API size_t ag_topological_order(ag_value root, ag_value *order, size_t capaci
 /* With a plain number for the second operand, which becomes a constant of the graph. */
 AG_API ag_value ag_scale(ag_value x, ag_real factor); /* x * factor */
 AG_API ag_value ag_shift(ag_value x, ag_real offset); /* x + offset */
-/* x^exponent, for any x; at x = 0, derivatives of every order are right */
+/* x^exponent, for any x; at x = 0, derivatives of every order are right. AG_TOO_LARGE: an exponent
+ * that ag_real does not hold exactly (a float beyond 2^24). */
 AG_API ag_value ag_pow_int(ag_value x, int exponent);
 
 /* ---- Gates of your own ----------------------------------------------------------------------- */
