@@ -204,11 +204,8 @@ ag_status agi_reserve_grad(ag_graph *graph, uint32_t count)
     const uint32_t had = graph->grad_capacity;
     if (count <= had)
         return AG_OK;
-    /* as many as there is room for nodes, so that the two grow together */
-    const uint32_t room = graph->data_capacity > count ? graph->data_capacity : count;
-    void **grad = (void **)&graph->grad;
-    if (agi_grow(graph, grad, sizeof(ag_real), &graph->grad_capacity, room, room) != AG_OK &&
-        agi_grow(graph, grad, sizeof(ag_real), &graph->grad_capacity, count, count) != AG_OK)
+    if (agi_grow(graph, (void **)&graph->grad, sizeof(ag_real), &graph->grad_capacity, count,
+                 graph->data_capacity) != AG_OK)
         return agi_fail_memory(graph, "the gradients");
     /* Leaves accumulate, so they begin at 0; interior nodes are set before they are read. */
     for (uint32_t i = had; i < graph->count; i++)

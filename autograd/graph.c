@@ -7,7 +7,6 @@
 #include "engine.h"
 
 #include <math.h>
-#include <string.h>
 
 /* In a caller's buffer the node arrays take their whole share at once, so that neither a gate nor a
  * backward pass can run out before max_nodes; the rest is for operand lists, names and closures. */

@@ -4,7 +4,6 @@
  */
 #include "engine.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct entry entry;

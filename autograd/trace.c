@@ -52,43 +52,34 @@ static void choose_names(agi_trace *trace)
     }
 }
 
-static void compute_locals(agi_trace *trace, uint32_t place)
-{
-    const uint32_t node = trace->nodes[place];
-    const uint32_t n = agi_operands_at(trace, place).n;
-    ag_real *locals = trace->locals + trace->first[place];
-    const uint32_t first = agi_first_largest(trace->graph, node);
-    if (agi_gate_at(trace, place) == AGI_CLOSURE) /* agi_local would call it n times */
-        memcpy(locals, agi_closure_downstream(trace->graph, node, 1), n * sizeof(*locals));
-    else
-        for (uint32_t k = 0; k < n; k++)
-            locals[k] = agi_local(trace->graph, node, k, first, NULL);
-}
-
-/* upstream * local with the zero rule, and nothing to operands that the gate did not look at. A
- * closure is asked itself: it need not be linear to the last bit. */
+/* Local gradients, and upstream * local with the zero rule; nothing to operands that the gate did not
+ * look at. A closure is asked itself, with 1 and with upstream: it need not be linear to the last
+ * bit. */
 static void spread(agi_trace *trace, uint32_t place)
 {
     ag_graph *graph = trace->graph;
     const uint32_t node = trace->nodes[place];
     const agi_list operands = agi_operands_at(trace, place);
     const ag_real upstream = trace->gradients[place];
+    ag_real *locals = trace->locals + trace->first[place];
     ag_real *contributions = trace->contributions + trace->first[place];
-    const uint32_t first = agi_first_largest(graph, node);
-    const ag_real *downstream = NULL;
-    if (upstream != 0 && agi_gate_at(trace, place) == AGI_CLOSURE)
-        downstream = agi_closure_downstream(graph, node, upstream);
-    for (uint32_t k = 0; k < operands.n; k++) {
-        bool taken = true;
-        if (downstream != NULL)
-            contributions[k] = downstream[k];
-        else if (upstream != 0)
-            contributions[k] = upstream * agi_local(graph, node, k, first, &taken);
-        if (!taken)
-            contributions[k] = 0;
+    if (agi_gate_at(trace, place) == AGI_CLOSURE) {
+        const size_t size = operands.n * sizeof(ag_real);
+        memcpy(locals, agi_closure_downstream(graph, node, 1), size);
+        if (upstream != 0)
+            memcpy(contributions, agi_closure_downstream(graph, node, upstream), size);
+    } else {
+        const uint32_t first = agi_first_largest(graph, node);
+        for (uint32_t k = 0; k < operands.n; k++) {
+            bool taken;
+            locals[k] = agi_local(graph, node, k, first, &taken);
+            if (taken && upstream != 0)
+                contributions[k] = upstream * locals[k];
+        }
+    }
+    for (uint32_t k = 0; k < operands.n; k++)
         if (agi_takes_gradient(trace, operands.index[k]))
             trace->gradients[trace->places[operands.index[k]]] += contributions[k];
-    }
 }
 
 ag_status agi_trace_root(agi_trace *trace, ag_value root, size_t max_nodes, const char *what)
@@ -125,8 +116,6 @@ ag_status agi_trace_root(agi_trace *trace, ag_value root, size_t max_nodes, cons
         edge += operands.n;
     }
     choose_names(trace);
-    for (uint32_t i = 0; i < trace->count; i++)
-        compute_locals(trace, i);
     if (agi_takes_gradient(trace, root.index))
         trace->gradients[trace->count - 1] = 1;
     for (uint32_t i = trace->count; i-- > 0;)

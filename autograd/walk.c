@@ -76,10 +76,8 @@ ag_status agi_reserve_marks(ag_graph *graph, uint32_t count)
     const uint32_t had = graph->marks_capacity;
     if (count <= had)
         return AG_OK;
-    const uint32_t room = graph->data_capacity > count ? graph->data_capacity : count;
-    void **marks = (void **)&graph->marks;
-    if (agi_grow(graph, marks, 1, &graph->marks_capacity, room, room) != AG_OK &&
-        agi_grow(graph, marks, 1, &graph->marks_capacity, count, count) != AG_OK)
+    if (agi_grow(graph, (void **)&graph->marks, 1, &graph->marks_capacity, count,
+                 graph->data_capacity) != AG_OK)
         return agi_fail_memory(graph, "marks for a walk");
     memset(graph->marks + had, 0, graph->marks_capacity - had);
     return AG_OK;
