@@ -114,6 +114,40 @@ static void spread_closure(ag_graph *graph, const sweep s, uint32_t index, ag_re
         contribute(s, operands.index[k], downstream[k]);
 }
 
+/* A scan's own gradient only says that one of its outputs has one. */
+static AGI_INLINE void reach_scan(const sweep s, uint32_t scan)
+{
+    s.tags[scan] = (agi_tag){AGI_SCAN, s.epoch};
+    s.grad[scan] = 1;
+    if (scan < *s.lowest)
+        *s.lowest = scan;
+}
+
+typedef struct scan_ends {
+    sweep s;
+    agi_list operands;
+} scan_ends;
+
+static double get_upstream(void *user, uint32_t output)
+{
+    const scan_ends *ends = user;
+    return ends->s.tags[output].epoch == ends->s.epoch ? (double)ends->s.grad[output] : 0;
+}
+
+static void contribute_to_scan(void *user, uint32_t k, double contribution)
+{
+    const scan_ends *ends = user;
+    contribute(ends->s, ends->operands.index[k], (ag_real)contribution);
+}
+
+AGI_COLD static void spread_scan(ag_graph *graph, const sweep s, uint32_t index)
+{
+    scan_ends ends = {s, agi_list_operands(graph, index)};
+    agi_sweep_scan(graph, index,
+                   &(const agi_scan_sweep){&ends, get_upstream, contribute_to_scan});
+    s.grad[index] = 0;
+}
+
 /* Hands a node's gradient on to its operands. Inline in each loop: the call would cost as much as
  * most gates. */
 static AGI_INLINE void spread(ag_graph *graph, const sweep s, uint32_t index, uint8_t gate,
@@ -129,6 +163,12 @@ static AGI_INLINE void spread(ag_graph *graph, const sweep s, uint32_t index, ui
         break;
     case AGI_CLOSURE:
         spread_closure(graph, s, index, upstream);
+        break;
+    case AGI_SCAN:
+        spread_scan(graph, s, index);
+        break;
+    case AGI_PROJECT:
+        reach_scan(s, at.a);
         break;
 #define AG_UNARY(name, ...)                                                                        \
     case AGI_##name:                                                                               \
@@ -186,10 +226,12 @@ static ag_status sweep_down_checking(ag_graph *graph, const sweep s, uint32_t to
             const bool carries = tag.gate != AGI_CONSTANT && tag.gate != AGI_DETACH &&
                                  tag.epoch == s.epoch; /* what goes nowhere may be anything */
             if (carries && !isfinite(s.grad[operand])) {
-                char reason[96];
-                (void)snprintf(
-                    reason, sizeof(reason), "gave operand %lu the gradient %g (upstream %g)",
-                    (unsigned long)k + 1, agi_readable(s.grad[operand]), agi_readable(s.grad[i]));
+                char reason[96], upstream[32] = "";
+                if (s.tags[i].gate != AGI_SCAN) /* which has one for each of its outputs */
+                    (void)snprintf(upstream, sizeof(upstream), " (upstream %g)",
+                                   agi_readable(s.grad[i]));
+                (void)snprintf(reason, sizeof(reason), "gave operand %lu the gradient %g%s",
+                               (unsigned long)k + 1, agi_readable(s.grad[operand]), upstream);
                 return agi_refuse_node(graph, AG_NOT_FINITE, i, reason);
             }
         }
@@ -273,6 +315,8 @@ ag_status ag_backward_from(size_t n, const ag_value *roots, const ag_real *upstr
     ag_status status = agi_check_values(graph, "ag_backward", n, roots);
     if (status == AG_OK)
         status = agi_reserve_grad(graph, graph->count);
+    if (status == AG_OK && graph->scans_count > 0)
+        status = agi_prepare_scans(graph, n, roots);
     if (status != AG_OK)
         return status;
     begin_epoch(graph);
@@ -333,6 +377,10 @@ ag_real agi_local(ag_graph *graph, uint32_t index, uint32_t k, uint32_t first, b
         return 0;
     case AGI_CLOSURE:
         return agi_closure_downstream(graph, index, 1)[k];
+    case AGI_SCAN: /* one for each of its outputs */
+        break;
+    case AGI_PROJECT:
+        return 1;
 #define AG_UNARY(name, ...)                                                                        \
     case AGI_##name:                                                                               \
         return dx_##name(data[at.a], y, taken);

@@ -56,6 +56,41 @@ const ag_real *agi_closure_downstream(ag_graph *graph, uint32_t index, ag_real u
     return downstream;
 }
 
+/* The closure's own callback made nodes: they must be good, and nothing that was there before may be
+ * gone. */
+static ag_status check_derived(ag_graph *graph, uint32_t index, ag_value newest, size_t n,
+                               const ag_value *downstream)
+{
+    if (!agi_is_live(graph, newest))
+        return agi_refuse_node(graph, AG_STALE_VALUE, index,
+                               "derive rewound nodes that were there before it");
+    char what[64];
+    (void)snprintf(what, sizeof(what), "%.40s's derive", ag_gate_name(agi_value(graph, index)));
+    for (size_t k = 0; k < n; k++)
+        if (!ag_is_null(downstream[k]) && agi_check_values(graph, what, 1, &downstream[k]) != AG_OK)
+            break;
+    return graph->status;
+}
+
+ag_status agi_derive_closure(ag_graph *graph, uint32_t index, const ag_value *x, ag_value upstream,
+                             ag_value *downstream)
+{
+    const ag_closure closure = find_applied(graph, index)->closure;
+    if (closure.derive == NULL)
+        return agi_refuse_node(graph, AG_INVALID_ARGUMENT, index,
+                               "the closure has no derive, so no gradient made of nodes");
+    const ag_value newest = agi_value(graph, graph->count - 1);
+    const ag_status status = closure.derive(closure.context, closure.arity, x,
+                                            agi_value(graph, index), upstream, downstream);
+    if (graph->status != AG_OK)
+        return graph->status;
+    if (status != AG_OK)
+        return agi_refuse_node(graph,
+                               status < AG_OK && status != AG_BRANCH ? status : AG_INVALID_ARGUMENT,
+                               index, "derive failed");
+    return check_derived(graph, index, newest, closure.arity, downstream);
+}
+
 /* AG_OK: there is room for everything that applying the closure takes. */
 static ag_status prepare(ag_graph *graph, const ag_closure *closure, const ag_value *operands)
 {

@@ -28,6 +28,8 @@ typedef enum agi_gate {
     AGI_CONSTANT,
     AGI_DETACH,
     AGI_CLOSURE,
+    AGI_SCAN,
+    AGI_PROJECT,
 #define AG_UNARY(name, ...) AGI_##name,
 #define AG_BINARY(name, ...) AGI_##name,
 #define AG_TERNARY(name, ...) AGI_##name,
@@ -49,6 +51,10 @@ typedef enum agi_form {
                          ... */
     AGI_FORM_CLOSURE, /* pool[a]: which closure; b operands after it */
     AGI_FORM_COMPARE, /* operands.a, operands.b; data is the recorded outcome */
+    AGI_FORM_SCAN,    /* pool[a]: which of the scans; b operands after it: shared, state, inputs of
+                         step 0, of step 1, ... Its outputs are the nodes behind it */
+    AGI_FORM_PROJECT, /* operands.a: the scan; operands.b: which of its outputs, in this order: final
+                         state, outputs of step 0, of step 1, ..., totals, once */
 } agi_form;
 
 /* Indexed by agi_gate; names of closures are their own. */
@@ -69,6 +75,18 @@ typedef struct agi_applied {
     uint32_t node;
 } agi_applied;
 
+/* A program as a gate: a scan, or a call, which is a scan of one step without a state. */
+typedef struct agi_scanned {
+    struct ag_program *program; /* retained */
+    size_t steps;
+    uint32_t state_count;
+    uint32_t output_count;
+    uint32_t node;
+    uint32_t states; /* node of a scan of the same operands that gives the state before each step,
+                        too; AGI_NO_INDEX where there is none */
+    bool unchecked;  /* comparisons are those of another scan, which is checked */
+} agi_scanned;
+
 /* One entry for each rewind that still matters: handles of a generation before `generation` are
  * good only below `low`. Both members grow along the array. */
 typedef struct agi_rewind {
@@ -78,6 +96,14 @@ typedef struct agi_rewind {
 
 typedef struct agi_names agi_names;
 typedef struct agi_arena agi_arena;
+
+/* Where a graph's (a program's, a workspace's) memory comes from. */
+typedef struct agi_memory {
+    ag_allocator allocator; /* NULL: the C library's */
+    void *user;
+    agi_arena *arena; /* in the caller's buffer; NULL without one */
+    size_t bytes;     /* held now */
+} agi_memory;
 
 #define AGI_NO_INDEX UINT32_MAX
 #define AGI_MAX_NODES (UINT32_MAX - 1)
@@ -112,6 +138,10 @@ struct ag_graph {
     uint32_t scratch_capacity;
     agi_applied *applied;
     uint32_t applied_count, applied_capacity;
+    agi_scanned *scans;
+    uint32_t scans_count, scans_capacity;
+    void *scan_memory; /* of a scan at work */
+    size_t scan_memory_size;
     agi_rewind *rewinds;
     uint32_t rewinds_count, rewinds_capacity;
     agi_names *names;
@@ -120,10 +150,7 @@ struct ag_graph {
     bool busy;       /* a closure's callback is running */
     bool check;
 
-    ag_allocator allocator;
-    void *allocator_user;
-    agi_arena *arena; /* in the caller's buffer; NULL without one */
-    size_t bytes;
+    agi_memory memory;
 
     ag_status status;
     char message[sizeof(((ag_error_details *)0)->message)];
@@ -131,15 +158,31 @@ struct ag_graph {
 
 /* ---- memory.c -------------------------------------------------------------------------------- */
 
-/* The only way to memory. agi_resize takes and gives aligned blocks; NULL where there is no memory,
- * with the old block as it was; no error is set. agi_release takes NULL, too. */
-void *agi_resize(ag_graph *graph, void *pointer, size_t old_size, size_t new_size);
-void agi_release(ag_graph *graph, void *pointer, size_t size);
+/* The only way to memory. resize takes and gives aligned blocks; NULL where there is no memory, with
+ * the old block as it was; no error is set. release takes NULL, too. */
+void *agi_memory_resize(agi_memory *memory, void *pointer, size_t old_size, size_t new_size);
+void agi_memory_release(agi_memory *memory, void *pointer, size_t size);
 
 /* Makes an array hold at least `needed` elements by growing it geometrically, at most to `max`.
  * AG_OUT_OF_MEMORY leaves it as it was; no error is set. */
-ag_status agi_grow(ag_graph *graph, void **array, size_t element, uint32_t *capacity,
-                   uint64_t needed, uint32_t max);
+ag_status agi_memory_grow(agi_memory *memory, void **array, size_t element, uint32_t *capacity,
+                          uint64_t needed, uint32_t max);
+
+static inline void *agi_resize(ag_graph *graph, void *pointer, size_t old_size, size_t new_size)
+{
+    return agi_memory_resize(&graph->memory, pointer, old_size, new_size);
+}
+
+static inline void agi_release(ag_graph *graph, void *pointer, size_t size)
+{
+    agi_memory_release(&graph->memory, pointer, size);
+}
+
+static inline ag_status agi_grow(ag_graph *graph, void **array, size_t element, uint32_t *capacity,
+                                 uint64_t needed, uint32_t max)
+{
+    return agi_memory_grow(&graph->memory, array, element, capacity, needed, max);
+}
 
 /* ---- status.c -------------------------------------------------------------------------------- */
 
@@ -197,6 +240,9 @@ ag_status agi_check_values(ag_graph *graph, const char *what, size_t n, const ag
 
 /* Room for one node more; where there is none, sets the error, which names `what` and operands. */
 ag_status agi_make_room(ag_graph *graph, const char *what, size_t n, const ag_value *operands);
+/* The same for many. */
+ag_status agi_make_room_for(ag_graph *graph, uint64_t nodes, const char *what, size_t n,
+                            const ag_value *operands);
 
 /* Appends a node, for which there is room. */
 static inline ag_value agi_append(ag_graph *graph, agi_gate gate, uint32_t a, uint32_t b, ag_real y)
@@ -222,7 +268,58 @@ ag_real agi_evaluate(ag_graph *graph, uint32_t index);
 ag_real agi_evaluate_closure(ag_graph *graph, uint32_t index);
 /* downstream gradients of a closure's node, in the graph's scratch: as many as it has operands */
 const ag_real *agi_closure_downstream(ag_graph *graph, uint32_t index, ag_real upstream);
+/* The same as nodes, by the closure's derive: x are the operands, downstream comes as null values,
+ * which are 0. Sets the error where there is no derive or it fails. */
+ag_status agi_derive_closure(ag_graph *graph, uint32_t index, const ag_value *x, ag_value upstream,
+                             ag_value *downstream);
 void agi_drop_closures(ag_graph *graph, uint32_t count);
+
+/* ---- scan.c ---------------------------------------------------------------------------------- */
+
+/* A comparison that came out differently in a step, the first of them. */
+typedef struct agi_branch {
+    const char *text; /* "gt(x, #3)"; NULL: there is none */
+    bool outcome;     /* as recorded */
+    double operands[2];
+    size_t step; /* SIZE_MAX: before the first */
+} agi_branch;
+
+static inline agi_scanned *agi_scan_at(const ag_graph *graph, uint32_t node)
+{
+    return graph->scans + graph->pool[graph->operands[node].a];
+}
+
+/* Whether forward has to look at comparisons inside. */
+bool agi_has_comparisons(const agi_scanned *scan);
+/* Runs the steps, along the recorded path, and sets the data of the nodes behind `node`. AG_BRANCH
+ * only in *branch; an error is the graph's. */
+ag_status agi_evaluate_scan(ag_graph *graph, uint32_t node, agi_branch *branch);
+/* Sets the message of an AG_BRANCH, and returns that. */
+ag_status agi_report_branch(ag_graph *graph, uint32_t node, const agi_branch *branch);
+void agi_drop_scans(ag_graph *graph, uint32_t count);
+
+/* Gradients of a scan. */
+typedef struct agi_scan_sweep {
+    void *user;
+    double (*upstream)(void *user, uint32_t output);                     /* node of an output */
+    void (*contribute)(void *user, uint32_t k, double contribution); /* to the k-th operand */
+} agi_scan_sweep;
+
+/* What agi_sweep_scan takes: the program of its gradient, and memory; an error is the graph's. */
+ag_status agi_prepare_scan(ag_graph *graph, uint32_t node);
+/* The same for every scan that gradients of the roots reach. */
+ag_status agi_prepare_scans(ag_graph *graph, size_t n, const ag_value *roots);
+void agi_sweep_scan(ag_graph *graph, uint32_t node, const agi_scan_sweep *sweep);
+
+/* The same as nodes. upstream: AGI_NO_INDEX is 0. */
+typedef struct agi_scan_pass {
+    void *user;
+    uint32_t (*upstream)(void *user, uint32_t output);
+    void (*contribute)(void *user, uint32_t operand, uint32_t contribution);
+    uint32_t (*zero)(void *user); /* a constant */
+} agi_scan_pass;
+
+ag_status agi_derive_scan(ag_graph *graph, uint32_t node, const agi_scan_pass *pass);
 
 /* ---- backward.c ------------------------------------------------------------------------------ */
 
@@ -233,6 +330,15 @@ ag_status agi_reserve_grad(ag_graph *graph, uint32_t count);
 ag_real agi_local(ag_graph *graph, uint32_t index, uint32_t k, uint32_t first, bool *taken);
 /* Which term of a gate over any number of them is the first of the largest; 0 for other gates. */
 uint32_t agi_first_largest(const ag_graph *graph, uint32_t index);
+
+/* ---- derive.c -------------------------------------------------------------------------------- */
+
+/* Vector-Jacobian product as nodes: out[j] (n) = sum over the m roots of upstreams[i] * d roots[i] /
+ * d wrt[j]. All are good values of the graph, which has no error and is not paused. upstreams may be
+ * NULL, and one may be null: 1. out may be wrt, roots or upstreams. On an error, which the graph has,
+ * out are null values, and what was half made stays: the caller rewinds. */
+ag_status agi_vjp(ag_graph *graph, size_t m, const ag_value *roots, const ag_value *upstreams,
+                  size_t n, const ag_value *wrt, ag_value *out);
 
 /* ---- walk.c ---------------------------------------------------------------------------------- */
 
@@ -245,17 +351,21 @@ typedef struct agi_list {
 agi_list agi_list_operands(const ag_graph *graph, uint32_t index);
 
 /* Marks the nodes that reach root: graph->marks[i] == graph->mark_epoch. With `comparisons`, also
- * the comparisons made before root and what they depend on; with `taken`, only along operands that
- * gates looked at. */
+ * the comparisons made before root (scans with comparisons inside, too) and what they depend on;
+ * with `taken`, only along operands that gates looked at; with `gradient`, only along operands that
+ * get one. */
 typedef enum agi_walk {
     AGI_WALK_ALL,
     AGI_WALK_COMPARISONS,
     AGI_WALK_TAKEN,
+    AGI_WALK_GRADIENT,
 } agi_walk;
 
 /* Room for marks of nodes below `count`; sets the error where there is none. */
 ag_status agi_reserve_marks(ag_graph *graph, uint32_t count);
 ag_status agi_mark_reaching(ag_graph *graph, uint32_t root, agi_walk walk);
+/* The nodes that reach any of n >= 1 roots. */
+ag_status agi_mark_reaching_any(ag_graph *graph, size_t n, const ag_value *roots, agi_walk walk);
 
 /* In check mode's sense: AG_NOT_FINITE, and the error that names where it began, if a value that is
  * not finite reaches root through operands that gates looked at. */

@@ -62,9 +62,13 @@ static void print_edge(agi_printer *printer, const agi_trace *trace, uint32_t pl
     put_name_cell(printer, trace, operand);
     agi_put(printer, "<- ");
     put_name_cell(printer, trace, place);
-    agi_put_number_cell(printer, trace->gradients[place]);
-    agi_put(printer, "* ");
-    agi_put_number(printer, trace->locals[edge]);
+    if (agi_has_locals(trace, place)) {
+        agi_put_number_cell(printer, trace->gradients[place]);
+        agi_put(printer, "* ");
+        agi_put_number(printer, trace->locals[edge]);
+    } else {
+        agi_end_cell(printer);
+    }
     agi_end_cell(printer);
     agi_put_local(printer, trace, place, k);
     agi_end_cell(printer);

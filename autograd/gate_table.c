@@ -12,6 +12,8 @@ const char *const agi_gate_names[AGI_GATE_COUNT] = {
     "constant",
     "detach",
     "closure",
+    "scan",
+    "output",
 #define AG_UNARY(name, ...) #name,
 #define AG_BINARY(name, ...) #name,
 #define AG_TERNARY(name, ...) #name,
@@ -25,6 +27,8 @@ const uint8_t agi_gate_forms[AGI_GATE_COUNT] = {
     AGI_FORM_LEAF,
     AGI_FORM_UNARY,
     AGI_FORM_CLOSURE,
+    AGI_FORM_SCAN,
+    AGI_FORM_PROJECT,
 #define AG_UNARY(name, ...) AGI_FORM_UNARY,
 #define AG_BINARY(name, ...) AGI_FORM_BINARY,
 #define AG_TERNARY(name, ...) AGI_FORM_TERNARY,
@@ -37,6 +41,7 @@ const uint8_t agi_gate_forms[AGI_GATE_COUNT] = {
 
 #define NUM(number) #number
 #define UNTAKEN "0"
+#define UPSTREAM(p) "(" p " == 0 ? 0 : " p ")"
 #define NEG(p) "-" p
 #define ADD(p, q) "(" p " + " q ")"
 #define SUB(p, q) "(" p " - " q ")"
@@ -45,6 +50,7 @@ const uint8_t agi_gate_forms[AGI_GATE_COUNT] = {
 
 #define IF(condition, p, q) "(" condition " ? " p " : " q ")"
 #define GT(p, q) p " > " q
+#define LT(p, q) p " < " q
 #define LE(p, q) p " <= " q
 #define EQ(p, q) p " == " q
 #define NE(p, q) p " != " q
@@ -53,6 +59,7 @@ const uint8_t agi_gate_forms[AGI_GATE_COUNT] = {
 
 #define CALL1(function, p) function "(" p ")"
 #define CALL2(function, p, q) function "(" p ", " q ")"
+#define CHAIN(p, q) CALL2("chain", p, q)
 #define MAX(p, q) CALL2("max", p, q)
 #define MIN(p, q) CALL2("min", p, q)
 #define POW(p, q) CALL2("pow", p, q)

@@ -292,6 +292,10 @@ ag_real agi_evaluate(ag_graph *graph, uint32_t index)
         return data[at.a];
     case AGI_CLOSURE:
         return agi_evaluate_closure(graph, index);
+    case AGI_SCAN:
+        return 0;
+    case AGI_PROJECT: /* its scan has set it */
+        return data[index];
 #define AG_UNARY(name, value, ...)                                                                 \
     case AGI_##name: {                                                                             \
         const ag_real x = data[at.a];                                                              \

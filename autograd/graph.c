@@ -13,7 +13,7 @@
 static bool partition(ag_graph *graph, uint32_t wanted)
 {
     const size_t node = sizeof(agi_tag) + sizeof(agi_operands) + 2 * sizeof(ag_real) + 1;
-    const size_t room = agi_arena_largest(graph->arena);
+    const size_t room = agi_arena_largest(graph->memory.arena);
     size_t nodes = wanted != 0 ? wanted : room / 4 * 3 / node;
     if (nodes == 0 || nodes > AGI_MAX_NODES)
         nodes = nodes == 0 ? 0 : AGI_MAX_NODES;
@@ -27,7 +27,7 @@ static bool partition(ag_graph *graph, uint32_t wanted)
         agi_reserve_grad(graph, n) != AG_OK || agi_reserve_marks(graph, n) != AG_OK)
         return false;
     /* two thirds of what is left; an operand list can still grow into the rest */
-    const size_t left = agi_arena_largest(graph->arena) / 3 * 2 / sizeof(uint32_t);
+    const size_t left = agi_arena_largest(graph->memory.arena) / 3 * 2 / sizeof(uint32_t);
     if (left > 0 && left < UINT32_MAX)
         (void)agi_grow(graph, (void **)&graph->pool, sizeof(uint32_t), &graph->pool_capacity, left,
                        (uint32_t)left);
@@ -45,18 +45,18 @@ ag_graph *ag_graph_new(const ag_graph_options *options)
                          : options->max_nodes;
     seed.floor = UINT32_MAX;
     seed.check = options->check;
-    seed.allocator = options->allocator;
-    seed.allocator_user = options->allocator_user;
+    seed.memory.allocator = options->allocator;
+    seed.memory.user = options->allocator_user;
     if (options->buffer != NULL) {
-        seed.arena = agi_arena_new(options->buffer, options->buffer_size);
-        if (seed.arena == NULL)
+        seed.memory.arena = agi_arena_new(options->buffer, options->buffer_size);
+        if (seed.memory.arena == NULL)
             return NULL;
     }
     ag_graph *graph = agi_resize(&seed, NULL, 0, sizeof(*graph));
     if (graph == NULL)
         return NULL;
     *graph = seed;
-    if (graph->arena != NULL && !partition(graph, options->max_nodes))
+    if (graph->memory.arena != NULL && !partition(graph, options->max_nodes))
         return NULL;
     agi_update_limit(graph);
     return graph;
@@ -67,6 +67,7 @@ void ag_graph_free(ag_graph *graph)
     if (graph == NULL)
         return;
     agi_drop_closures(graph, 0);
+    agi_drop_scans(graph, 0);
     agi_drop_names(graph, 0);
     agi_release(graph, graph->tags, graph->tags_capacity * sizeof(agi_tag));
     agi_release(graph, graph->operands, graph->operands_capacity * sizeof(agi_operands));
@@ -77,6 +78,8 @@ void ag_graph_free(ag_graph *graph)
     agi_release(graph, graph->numbers, graph->numbers_capacity * sizeof(ag_real));
     agi_release(graph, graph->scratch, graph->scratch_capacity * sizeof(ag_real));
     agi_release(graph, graph->applied, graph->applied_capacity * sizeof(agi_applied));
+    agi_release(graph, graph->scans, graph->scans_capacity * sizeof(agi_scanned));
+    agi_release(graph, graph->scan_memory, graph->scan_memory_size);
     agi_release(graph, graph->rewinds, graph->rewinds_capacity * sizeof(agi_rewind));
     ag_graph last = *graph;
     agi_release(&last, graph, sizeof(*graph));
@@ -89,7 +92,7 @@ size_t ag_graph_count(const ag_graph *graph)
 
 size_t ag_graph_bytes(const ag_graph *graph)
 {
-    return graph == NULL ? 0 : graph->bytes;
+    return graph == NULL ? 0 : graph->memory.bytes;
 }
 
 void ag_set_check(ag_graph *graph, bool on)
@@ -173,6 +176,7 @@ ag_status ag_graph_rewind(ag_graph *graph, ag_mark mark)
     if (mark.index == graph->count)
         return AG_OK; /* nothing to drop, so no handle goes stale */
     agi_drop_closures(graph, mark.index);
+    agi_drop_scans(graph, mark.index);
     agi_drop_names(graph, mark.index);
     graph->count = mark.index;
     if (graph->leading > mark.index)
@@ -187,9 +191,21 @@ ag_status ag_graph_rewind(ag_graph *graph, ag_mark mark)
 
 ag_status agi_make_room(ag_graph *graph, const char *what, size_t n, const ag_value *operands)
 {
-    const uint64_t needed = (uint64_t)graph->count + 1;
+    return agi_make_room_for(graph, 1, what, n, operands);
+}
+
+ag_status agi_make_room_for(ag_graph *graph, uint64_t nodes, const char *what, size_t n,
+                            const ag_value *operands)
+{
+    const uint64_t needed = graph->count + nodes;
     const uint32_t max = graph->max_nodes;
     char reason[80];
+    if (needed > max && nodes > 1) {
+        (void)snprintf(reason, sizeof(reason),
+                       "%.0f nodes more would be too many for a graph of at most %lu",
+                       (double)nodes, (unsigned long)max);
+        return agi_refuse(graph, AG_TOO_MANY_NODES, what, n, operands, reason);
+    }
     if (needed > max) {
         (void)snprintf(reason, sizeof(reason), "the graph has its %lu nodes and may have no more",
                        (unsigned long)max);
@@ -202,7 +218,7 @@ ag_status agi_make_room(ag_graph *graph, const char *what, size_t n, const ag_va
         agi_grow(graph, (void **)&graph->data, sizeof(ag_real), &graph->data_capacity, needed,
                  max)) {
         (void)snprintf(reason, sizeof(reason), "out of memory (the graph holds %zu bytes)",
-                       graph->bytes);
+                       graph->memory.bytes);
         return agi_refuse(graph, AG_OUT_OF_MEMORY, what, n, operands, reason);
     }
     agi_update_limit(graph);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Where memory comes from: the C library, the caller's allocator, or the caller's buffer. Every
- * block of a graph passes through agi_resize, so that one place aligns, counts and fails.
+ * block passes through agi_memory_resize, so that one place aligns, counts and fails.
  */
 #define _DEFAULT_SOURCE /* madvise */
 #include "arena.h"
@@ -62,15 +62,15 @@ static unsigned char *align_within(unsigned char *raw)
     return raw + (ALIGNMENT - misfit);
 }
 
-static void *resize_by_caller(ag_graph *graph, unsigned char *pointer, size_t old_size,
+static void *resize_by_caller(const agi_memory *memory, unsigned char *pointer, size_t old_size,
                               size_t new_size)
 {
     const size_t offset = pointer == NULL ? 0 : pointer[-1];
     if (new_size > SIZE_MAX - ALIGNMENT)
         return NULL;
     unsigned char *raw =
-        graph->allocator(graph->allocator_user, pointer == NULL ? NULL : pointer - offset,
-                         pointer == NULL ? 0 : old_size + ALIGNMENT, new_size + ALIGNMENT);
+        memory->allocator(memory->user, pointer == NULL ? NULL : pointer - offset,
+                          pointer == NULL ? 0 : old_size + ALIGNMENT, new_size + ALIGNMENT);
     if (raw == NULL)
         return NULL;
     unsigned char *block = align_within(raw);
@@ -80,37 +80,37 @@ static void *resize_by_caller(ag_graph *graph, unsigned char *pointer, size_t ol
     return block;
 }
 
-void *agi_resize(ag_graph *graph, void *pointer, size_t old_size, size_t new_size)
+void *agi_memory_resize(agi_memory *memory, void *pointer, size_t old_size, size_t new_size)
 {
     void *block;
-    if (graph->arena != NULL)
-        block = agi_arena_resize(graph->arena, pointer, new_size);
-    else if (graph->allocator != NULL)
-        block = resize_by_caller(graph, pointer, old_size, new_size);
+    if (memory->arena != NULL)
+        block = agi_arena_resize(memory->arena, pointer, new_size);
+    else if (memory->allocator != NULL)
+        block = resize_by_caller(memory, pointer, old_size, new_size);
     else
         block = resize_by_libc(pointer, old_size, new_size);
     if (block != NULL)
-        graph->bytes += new_size - (pointer == NULL ? 0 : old_size);
+        memory->bytes += new_size - (pointer == NULL ? 0 : old_size);
     return block;
 }
 
-void agi_release(ag_graph *graph, void *pointer, size_t size)
+void agi_memory_release(agi_memory *memory, void *pointer, size_t size)
 {
     if (pointer == NULL)
         return;
-    graph->bytes -= size;
-    if (graph->arena != NULL) {
-        agi_arena_release(graph->arena, pointer);
-    } else if (graph->allocator != NULL) {
+    memory->bytes -= size;
+    if (memory->arena != NULL) {
+        agi_arena_release(memory->arena, pointer);
+    } else if (memory->allocator != NULL) {
         unsigned char *block = pointer;
-        graph->allocator(graph->allocator_user, block - block[-1], size + ALIGNMENT, 0);
+        memory->allocator(memory->user, block - block[-1], size + ALIGNMENT, 0);
     } else {
         free(pointer);
     }
 }
 
-ag_status agi_grow(ag_graph *graph, void **array, size_t element, uint32_t *capacity,
-                   uint64_t needed, uint32_t max)
+ag_status agi_memory_grow(agi_memory *memory, void **array, size_t element, uint32_t *capacity,
+                          uint64_t needed, uint32_t max)
 {
     enum {
         SMALLEST = 64
@@ -129,7 +129,8 @@ ag_status agi_grow(ag_graph *graph, void **array, size_t element, uint32_t *capa
     void *grown = NULL;
     for (;; target = needed + (target - needed) / 2) { /* where memory is short, less ahead */
         if (target <= SIZE_MAX / element)
-            grown = agi_resize(graph, *array, *capacity * element, (size_t)target * element);
+            grown =
+                agi_memory_resize(memory, *array, *capacity * element, (size_t)target * element);
         if (grown != NULL || target == needed)
             break;
     }

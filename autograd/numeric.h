@@ -1,28 +1,29 @@
 /* SPDX-License-Identifier: MIT
  *
- * The words of the gate table as arithmetic on ag_real. A file that includes this defines UNTAKEN,
- * and where it uses gates with any number of operands OFFSET, M and FIRST, itself.
+ * The words of the gate table as arithmetic on NUMBER: ag_real, unless the file that includes this
+ * has defined it, and AGI_LIBM, before. Such a file defines UNTAKEN, and where it uses gates with any
+ * number of operands OFFSET, M and FIRST, itself.
  */
 #ifndef WENGERT_NUMERIC_H
 #define WENGERT_NUMERIC_H
+
+#include "special.h"
 
 #include <wengert/autograd.h>
 
 #include <math.h>
 
+#ifndef NUMBER
+#define NUMBER ag_real
 #ifdef AG_REAL_FLOAT
 #define AGI_LIBM(function) function##f
 #else
 #define AGI_LIBM(function) function
 #endif
+#endif
 
-/* n-th derivative of digamma, special.c; NaN where n is not 0, 1, 2, ... or x is a pole */
-ag_real agi_polygamma(ag_real n, ag_real x);
-/* log |Gamma(x)|, special.c: without libm's global signgam, which threads would share */
-ag_real agi_lgamma(ag_real x);
-
-#define NUM(number) ((ag_real)(number))
-#define INF ((ag_real)INFINITY)
+#define NUM(number) ((NUMBER)(number))
+#define INF ((NUMBER)INFINITY)
 #define NEG(p) (-(p))
 #define ADD(p, q) ((p) + (q))
 #define SUB(p, q) ((p) - (q))
@@ -30,6 +31,9 @@ ag_real agi_lgamma(ag_real x);
 #define DIV(p, q) ((p) / (q))
 
 #define IF(condition, p, q) ((condition) ? (p) : (q))
+#define CHAIN(p, q) ((p) == 0 ? (ag_real)0 : (p) * (q))
+#define UPSTREAM(p) ((p) == 0 ? UNTAKEN : (p))
+
 #define GT(p, q) ((p) > (q))
 #define GE(p, q) ((p) >= (q))
 #define LT(p, q) ((p) < (q))
@@ -41,8 +45,8 @@ ag_real agi_lgamma(ag_real x);
 #define TAKES_MIN(p, q) ((p) <= (q) || (p) != (p))
 #define MAX(p, q) (TAKES_MAX(p, q) ? (p) : (q))
 #define MIN(p, q) (TAKES_MIN(p, q) ? (p) : (q))
-#define SIGN(p) ((p) > 0 ? (ag_real)1 : (p) < 0 ? (ag_real)-1 : (p))
-#define FINITE_OR_0(p) (isinf(p) ? (ag_real)0 : (p))
+#define SIGN(p) ((p) > 0 ? (NUMBER)1 : (p) < 0 ? (NUMBER)-1 : (p))
+#define FINITE_OR_0(p) (isinf(p) ? (NUMBER)0 : (p))
 
 #define POW(p, q) AGI_LIBM(pow)(p, q)
 #define ABS(p) AGI_LIBM(fabs)(p)
@@ -72,8 +76,8 @@ ag_real agi_lgamma(ag_real x);
 #define ATANH(p) AGI_LIBM(atanh)(p)
 #define ERF(p) AGI_LIBM(erf)(p)
 #define ERFC(p) AGI_LIBM(erfc)(p)
-#define LGAMMA(p) agi_lgamma(p)
-#define POLYGAMMA(n, p) agi_polygamma(n, p)
+#define LGAMMA(p) ((NUMBER)agi_lgamma((double)(p)))
+#define POLYGAMMA(n, p) ((NUMBER)agi_polygamma((double)(n), (double)(p)))
 #define SIGMOID(p) (1 / (1 + EXP(-(p))))
 
 #endif

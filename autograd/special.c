@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
  * The special functions of the gate table that libm lacks: polygamma, and a log-gamma without a
- * global variable. Computed in double whatever ag_real is.
+ * global variable.
  *
  * Formulas: M. Abramowitz, I. A. Stegun, Handbook of Mathematical Functions, 6.3.18, 6.4.6, 6.4.7
  * and 6.4.11.
  */
 #define _DEFAULT_SOURCE /* lgamma_r */
-#include "numeric.h"
+#include "special.h"
+
+#include <math.h>
 
 enum {
     MAX_ORDER = 100 /* n! and x^n stay in range up to here */
@@ -15,13 +17,13 @@ enum {
 
 static const double pi = 3.14159265358979323846;
 
-ag_real agi_lgamma(ag_real x)
+double agi_lgamma(double x)
 {
 #if defined(__GLIBC__)
     int sign;
-    return (ag_real)lgamma_r((double)x, &sign);
+    return lgamma_r(x, &sign);
 #else
-    return (ag_real)lgamma((double)x);
+    return lgamma(x);
 #endif
 }
 
@@ -81,19 +83,18 @@ static double differentiate_cot(int n, double x)
     return pow(pi, n) * value;
 }
 
-ag_real agi_polygamma(ag_real order, ag_real at)
+double agi_polygamma(double order, double x)
 {
-    const double x = (double)at;
-    if (!(order >= 0 && order <= MAX_ORDER) || order != AGI_LIBM(floor)(order) || isnan(x))
-        return (ag_real)NAN;
+    if (!(order >= 0 && order <= MAX_ORDER) || order != floor(order) || isnan(x))
+        return (double)NAN;
     const int n = (int)order;
     if (isinf(x))
-        return x < 0 ? (ag_real)NAN : n == 0 ? INF : 0;
+        return x < 0 ? (double)NAN : n == 0 ? (double)INFINITY : 0;
     if (x > 0)
-        return (ag_real)polygamma_positive(n, x);
+        return polygamma_positive(n, x);
     if (x == floor(x))
-        return (ag_real)NAN;
+        return (double)NAN;
     /* 6.4.7 */
     const double mirrored = polygamma_positive(n, 1 - x);
-    return (ag_real)((n % 2 == 0 ? mirrored : -mirrored) - pi * differentiate_cot(n, x));
+    return (n % 2 == 0 ? mirrored : -mirrored) - pi * differentiate_cot(n, x);
 }

@@ -84,7 +84,7 @@ ag_status agi_fail(ag_graph *graph, ag_status status, const char *format, ...)
 ag_status agi_fail_memory(ag_graph *graph, const char *what)
 {
     return agi_fail(graph, AG_OUT_OF_MEMORY, "%s: out of memory (the graph holds %zu bytes)", what,
-                    graph->bytes);
+                    graph->memory.bytes);
 }
 
 void agi_set_details(ag_error_details *details, ag_status status, const char *format, ...)

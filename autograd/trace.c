@@ -52,6 +52,36 @@ static void choose_names(agi_trace *trace)
     }
 }
 
+/* A scan's ends in the trace. */
+typedef struct scan_edges {
+    const agi_trace *trace;
+    ag_real *contributions;
+} scan_edges;
+
+static double get_upstream(void *user, uint32_t output)
+{
+    const scan_edges *edges = user;
+    const agi_trace *trace = edges->trace;
+    const bool is_there = output <= trace->nodes[trace->count - 1] &&
+                          trace->nodes[trace->places[output]] == output;
+    return is_there ? (double)trace->gradients[trace->places[output]] : 0;
+}
+
+static void contribute_to_scan(void *user, uint32_t k, double contribution)
+{
+    const scan_edges *edges = user;
+    edges->contributions[k] += (ag_real)contribution;
+}
+
+/* What its outputs' gradients give a scan's operands; no local gradient tells. */
+static void spread_scan(const agi_trace *trace, uint32_t node, ag_real *contributions)
+{
+    scan_edges edges = {trace, contributions};
+    if (agi_prepare_scan(trace->graph, node) == AG_OK)
+        agi_sweep_scan(trace->graph, node,
+                       &(const agi_scan_sweep){&edges, get_upstream, contribute_to_scan});
+}
+
 /* Local gradients, and upstream * local with the zero rule; nothing to operands that the gate did not
  * look at. A closure is asked itself, with 1 and with upstream: it need not be linear to the last
  * bit. */
@@ -68,6 +98,8 @@ static void spread(agi_trace *trace, uint32_t place)
         memcpy(locals, agi_closure_downstream(graph, node, 1), size);
         if (upstream != 0)
             memcpy(contributions, agi_closure_downstream(graph, node, upstream), size);
+    } else if (agi_gate_at(trace, place) == AGI_SCAN) {
+        spread_scan(trace, node, contributions);
     } else {
         const uint32_t first = agi_first_largest(graph, node);
         for (uint32_t k = 0; k < operands.n; k++) {
@@ -175,6 +207,11 @@ void agi_put_gate(agi_printer *printer, const agi_trace *trace, uint32_t place, 
         if (k > 0)
             agi_put(printer, partner ? "*" : terms ? " + " : ", ");
         put_operand(printer, trace, operands.index[k]);
+        if (form == AGI_FORM_PROJECT) {
+            char which[16];
+            (void)snprintf(which, sizeof(which), ", %lu", (unsigned long)graph->operands[node].b);
+            agi_put(printer, which);
+        }
         if (numbers != NULL) {
             agi_put(printer, "*");
             agi_put_number(printer, numbers[k + 1]);
@@ -228,9 +265,9 @@ static void put_letter(agi_printer *printer, const agi_trace *trace, uint32_t pl
 void agi_put_local(agi_printer *printer, const agi_trace *trace, uint32_t place, uint32_t k)
 {
     const uint8_t gate = agi_gate_at(trace, place);
-    if (gate <= AGI_CLOSURE)
+    if (gate <= AGI_PROJECT)
         return;
-    const ag_gate_info *info = &ag_gate_table(NULL)[gate - AGI_CLOSURE - 1];
+    const ag_gate_info *info = &ag_gate_table(NULL)[gate - AGI_PROJECT - 1];
     const char *formula = info->local[info->arity == 0 ? 0 : k];
     if (formula[strspn(formula, "-0123456789.")] == '\0')
         return;

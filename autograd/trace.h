@@ -37,10 +37,17 @@ static inline agi_list agi_operands_at(const agi_trace *trace, uint32_t place)
     return agi_list_operands(trace->graph, trace->nodes[place]);
 }
 
-/* Whether an edge carries a gradient to this operand. */
+/* Whether an edge carries a gradient to this operand. A scan has none of its own. */
 static inline bool agi_takes_gradient(const agi_trace *trace, uint32_t operand)
 {
-    return trace->graph->tags[operand].gate != AGI_CONSTANT;
+    const uint8_t gate = trace->graph->tags[operand].gate;
+    return gate != AGI_CONSTANT && gate != AGI_SCAN;
+}
+
+/* Whether there is one local gradient for each of a node's edges, and they say all. */
+static inline bool agi_has_locals(const agi_trace *trace, uint32_t place)
+{
+    return agi_gate_at(trace, place) != AGI_SCAN;
 }
 
 /* The node's own name; or its number, "2", for a constant; or "v3". */

@@ -17,6 +17,7 @@ agi_list agi_list_operands(const ag_graph *graph, uint32_t index)
     case AGI_FORM_LEAF:
         return (agi_list){NULL, 0};
     case AGI_FORM_UNARY:
+    case AGI_FORM_PROJECT:
         return (agi_list){&at->a, 1};
     case AGI_FORM_BINARY:
     case AGI_FORM_COMPARE:
@@ -29,6 +30,7 @@ agi_list agi_list_operands(const ag_graph *graph, uint32_t index)
         return (agi_list){graph->pool + at->a, 2 * at->b};
     case AGI_FORM_NUMBERS:
     case AGI_FORM_CLOSURE:
+    case AGI_FORM_SCAN:
         return (agi_list){graph->pool + at->a + 1, at->b};
     }
     return (agi_list){NULL, 0};
@@ -47,6 +49,9 @@ const char *ag_gate_name(ag_value x)
     const uint8_t gate = graph->tags[x.index].gate;
     if (gate == AGI_CLOSURE)
         return graph->applied[graph->pool[graph->operands[x.index].a]].closure.name;
+    if (gate == AGI_SCAN && agi_scan_at(graph, x.index)->state_count == 0 &&
+        agi_scan_at(graph, x.index)->steps == 1)
+        return "call";
     return agi_gate_names[gate];
 }
 
@@ -83,9 +88,24 @@ ag_status agi_reserve_marks(ag_graph *graph, uint32_t count)
     return AG_OK;
 }
 
+static bool has_comparison(const ag_graph *graph, uint32_t index)
+{
+    const agi_form form = (agi_form)agi_gate_forms[graph->tags[index].gate];
+    return form == AGI_FORM_COMPARE ||
+           (form == AGI_FORM_SCAN && agi_has_comparisons(agi_scan_at(graph, index)));
+}
+
 ag_status agi_mark_reaching(ag_graph *graph, uint32_t root, agi_walk walk)
 {
-    const ag_status status = agi_reserve_marks(graph, root + 1);
+    return agi_mark_reaching_any(graph, 1, &(const ag_value){graph, root, 0}, walk);
+}
+
+ag_status agi_mark_reaching_any(ag_graph *graph, size_t n, const ag_value *roots, agi_walk walk)
+{
+    uint32_t top = 0;
+    for (size_t i = 0; i < n; i++)
+        top = roots[i].index > top ? roots[i].index : top;
+    const ag_status status = agi_reserve_marks(graph, top + 1);
     if (status != AG_OK)
         return status;
     if (graph->mark_epoch == UINT8_MAX) {
@@ -94,11 +114,12 @@ ag_status agi_mark_reaching(ag_graph *graph, uint32_t root, agi_walk walk)
     }
     const uint8_t epoch = ++graph->mark_epoch;
     uint8_t *marks = graph->marks;
-    marks[root] = epoch;
-    for (uint32_t i = root + 1; i-- > graph->leading;) {
-        if (walk == AGI_WALK_COMPARISONS && agi_gate_forms[graph->tags[i].gate] == AGI_FORM_COMPARE)
+    for (size_t i = 0; i < n; i++)
+        marks[roots[i].index] = epoch;
+    for (uint32_t i = top + 1; i-- > graph->leading;) {
+        if (walk == AGI_WALK_COMPARISONS && has_comparison(graph, i))
             marks[i] = epoch;
-        if (marks[i] != epoch)
+        if (marks[i] != epoch || (walk == AGI_WALK_GRADIENT && graph->tags[i].gate == AGI_DETACH))
             continue;
         const agi_list operands = agi_list_operands(graph, i);
         const bool choosy = walk == AGI_WALK_TAKEN && graph->tags[i].gate != AGI_CLOSURE;
@@ -139,6 +160,8 @@ ag_status agi_refuse_node(ag_graph *graph, ag_status status, uint32_t index, con
         ENOUGH = 4 /* more than a message shows */
     };
     ag_value values[ENOUGH];
+    if (graph->tags[index].gate == AGI_PROJECT)
+        index = graph->operands[index].a;
     const agi_list operands = agi_list_operands(graph, index);
     size_t n = 0;
     if (operands.n == 0)
@@ -177,9 +200,18 @@ ag_status ag_forward(ag_value root)
         return status;
     graph->message[0] = '\0'; /* of an AG_BRANCH before */
     uint32_t branch = AGI_NO_INDEX;
+    agi_branch inside = {0};
     for (uint32_t i = graph->leading; i <= root.index; i++) {
         if (!agi_is_marked(graph, i))
             continue;
+        if (graph->tags[i].gate == AGI_SCAN) {
+            agi_branch found;
+            if (agi_evaluate_scan(graph, i, &found) == AG_BRANCH && branch == AGI_NO_INDEX) {
+                branch = i;
+                inside = found;
+            }
+            continue;
+        }
         const ag_real y = agi_evaluate(graph, i);
         if (agi_gate_forms[graph->tags[i].gate] != AGI_FORM_COMPARE)
             graph->data[i] = y;
@@ -188,6 +220,8 @@ ag_status ag_forward(ag_value root)
     }
     if (graph->status != AG_OK)
         return graph->status;
+    if (inside.text != NULL)
+        return agi_report_branch(graph, branch, &inside);
     if (branch != AGI_NO_INDEX)
         return agi_refuse_node(graph, AG_BRANCH, branch,
                                graph->data[branch] != 0 ? "was recorded as true and is false now"

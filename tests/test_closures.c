@@ -54,7 +54,11 @@ static void multiply_backward(void *context, size_t arity, const ag_real *x, ag_
 
 static ag_value multiply(multiply_gate *gate, ag_value a, ag_value b)
 {
-    const ag_closure closure = {"multiply", 2, multiply_forward, multiply_backward, gate, NULL};
+    const ag_closure closure = {.name = "multiply",
+                                .arity = 2,
+                                .forward = multiply_forward,
+                                .backward = multiply_backward,
+                                .context = gate};
     return ag_apply(&closure, (const ag_value[]){a, b});
 }
 
@@ -113,7 +117,11 @@ static void test_function_that_saves(void **state)
 {
     (void)state;
     saved kept;
-    const ag_closure closure = {"legendre", 1, legendre_forward, legendre_backward, &kept, NULL};
+    const ag_closure closure = {.name = "legendre",
+                                .arity = 1,
+                                .forward = legendre_forward,
+                                .backward = legendre_backward,
+                                .context = &kept};
     const ag_value x = variable(0.5), p = ag_apply(&closure, &x), y = ag_square(p);
     assert_close(ag_data(p), -0.4375, ROUNDING);
     assert_int_equal(ag_backward(y), AG_OK);
@@ -139,7 +147,11 @@ static void test_gradcheck_finds_a_wrong_backward(void **state)
 {
     (void)state;
     saved kept;
-    const ag_closure closure = {"wrong", 1, legendre_forward, wrong_backward, &kept, NULL};
+    const ag_closure closure = {.name = "wrong",
+                                .arity = 1,
+                                .forward = legendre_forward,
+                                .backward = wrong_backward,
+                                .context = &kept};
     const ag_value x = variable(0.5), y = ag_apply(&closure, &x);
     ag_gradcheck_row row;
     bool passed = true;
@@ -194,7 +206,12 @@ static void weigh_destroy(void *context)
 
 static ag_closure weigh(record *r, size_t arity)
 {
-    return (ag_closure){"weigh", arity, weigh_forward, weigh_backward, r, weigh_destroy};
+    return (ag_closure){.name = "weigh",
+                        .arity = arity,
+                        .forward = weigh_forward,
+                        .backward = weigh_backward,
+                        .context = r,
+                        .destroy = weigh_destroy};
 }
 
 static void test_any_arity(void **state)
@@ -479,7 +496,12 @@ static void destroy_inner(void *context)
 
 static void meddle_by_applying(meddler *m)
 {
-    const ag_closure inner = {"inner", 1, meddling_forward, meddling_backward, m, destroy_inner};
+    const ag_closure inner = {.name = "inner",
+                              .arity = 1,
+                              .forward = meddling_forward,
+                              .backward = meddling_backward,
+                              .context = m,
+                              .destroy = destroy_inner};
     assert_true(ag_is_null(ag_apply(&inner, &m->x)));
 }
 
@@ -583,8 +605,12 @@ static void begin_trouble(trouble *t, int which)
     assert_int_equal(ag_name(t->x, "x"), AG_OK);
     t->below = ag_graph_mark(graph);
     t->m = (meddler){.x = t->x, .y = t->y, .mark = t->below, .meddle = meddlings[which]};
-    const ag_closure closure = {"meddler",         1,     meddling_forward,
-                                meddling_backward, &t->m, meddling_destroy};
+    const ag_closure closure = {.name = "meddler",
+                                .arity = 1,
+                                .forward = meddling_forward,
+                                .backward = meddling_backward,
+                                .context = &t->m,
+                                .destroy = meddling_destroy};
     t->gate = ag_apply(&closure, &t->y);
     t->root = ag_scale(t->gate, 3);
     assert_int_equal(ag_backward(t->root), AG_OK);
@@ -629,8 +655,12 @@ static void test_meddling_when_applied(void **state)
         begin_trouble(&t, i);
         meddler again = t.m;
         again.when = IN_FORWARD;
-        const ag_closure closure = {"again",           1,      meddling_forward,
-                                    meddling_backward, &again, meddling_destroy};
+        const ag_closure closure = {.name = "again",
+                                    .arity = 1,
+                                    .forward = meddling_forward,
+                                    .backward = meddling_backward,
+                                    .context = &again,
+                                    .destroy = meddling_destroy};
         const ag_value y = ag_apply(&closure, &t.y);
         assert_int_equal(again.meddled, 1);
         assert_true(ag_is_null(y));
@@ -732,8 +762,12 @@ static void test_forward_that_refuses(void **state)
         const ag_value x = variable(-1);
         const size_t count = ag_graph_count(graph);
         meddler m = {.x = x, .meddle = refuse, .when = IN_FORWARD};
-        const ag_closure closure = {"positive",        1,  meddling_forward,
-                                    meddling_backward, &m, meddling_destroy};
+        const ag_closure closure = {.name = "positive",
+                                    .arity = 1,
+                                    .forward = meddling_forward,
+                                    .backward = meddling_backward,
+                                    .context = &m,
+                                    .destroy = meddling_destroy};
         for (int i = 0; i < paused; i++)
             assert_int_equal(ag_pause(graph), AG_OK);
         assert_true(ag_is_null(ag_apply(&closure, &x)));
@@ -815,7 +849,11 @@ static void test_graphs_that_call_each_other(void **state)
     ag_graph *second = ag_graph_new(NULL);
     const ag_value x = variable(1), z = ag_variable(second, 10);
     nested back = {.forbidden = x};
-    ag_closure closure = {"nested", 1, nested_forward, wrong_backward, &back, NULL};
+    ag_closure closure = {.name = "nested",
+                          .arity = 1,
+                          .forward = nested_forward,
+                          .backward = wrong_backward,
+                          .context = &back};
     const ag_value inner = ag_apply(&closure, &z); /* x's graph is not busy yet */
     assert_true(isnan(ag_data(inner)));
     nested there = {.inner = inner};

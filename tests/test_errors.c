@@ -959,7 +959,8 @@ static void test_check_names_custom_gates(void **state)
 {
     (void)state;
     ag_set_check(graph, true);
-    const ag_closure closure = {"fragile", 2, forward_nan, backward_nan, NULL, NULL};
+    const ag_closure closure = {
+        .name = "fragile", .arity = 2, .forward = forward_nan, .backward = backward_nan};
     const ag_value x = variable(-1), y = variable(20);
     assert_int_equal(ag_name(y, "y"), AG_OK);
     ag_value z = ag_apply(&closure, (const ag_value[]){x, y});

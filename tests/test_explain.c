@@ -278,7 +278,8 @@ static void test_closures(void **state)
     ag_graph *graph = ag_graph_new(NULL);
     calls c = {0};
     const ag_value v[] = {variable(graph, "x", 2), variable(graph, "y", 3)};
-    const ag_closure closure = {"weigh", 2, weigh, weigh_backward, &c, NULL};
+    const ag_closure closure = {
+        .name = "weigh", .arity = 2, .forward = weigh, .backward = weigh_backward, .context = &c};
     const ag_value root = ag_scale(ag_apply(&closure, v), 10);
     expect_explanation(root, "Forward\n"
                              "step  node  = gate         value\n"
@@ -312,7 +313,11 @@ static void test_wide_closures(void **state)
     static ag_value v[WIDE];
     for (size_t i = 0; i < WIDE; i++)
         v[i] = ag_variable(graph, 1);
-    const ag_closure closure = {"weigh", WIDE, weigh, weigh_backward, &c, NULL};
+    const ag_closure closure = {.name = "weigh",
+                                .arity = WIDE,
+                                .forward = weigh,
+                                .backward = weigh_backward,
+                                .context = &c};
     char *text = capture(ag_apply(&closure, v), NULL, false, AG_OK);
     assert_int_equal(c.backward, 2);
     size_t lines = 0;
@@ -329,7 +334,8 @@ static void test_a_closure_that_calls_gates(void **state)
     (void)state;
     ag_graph *graph = ag_graph_new(NULL);
     calls c = {.misbehaves = true, .x = ag_variable(graph, 1)};
-    const ag_closure closure = {"weigh", 1, weigh, weigh_backward, &c, NULL};
+    const ag_closure closure = {
+        .name = "weigh", .arity = 1, .forward = weigh, .backward = weigh_backward, .context = &c};
     const ag_value root = ag_apply(&closure, &c.x);
     free(capture(root, NULL, false, AG_BUSY));
     assert_int_equal(ag_error(graph), AG_BUSY);
@@ -446,7 +452,8 @@ static ag_value build_at_random(ag_graph *graph, uint32_t seed, size_t size, cal
 {
     static ag_value v[400];
     assert_true(size <= COUNT(v));
-    const ag_closure closure = {"weigh", 3, weigh, weigh_backward, c, NULL};
+    const ag_closure closure = {
+        .name = "weigh", .arity = 3, .forward = weigh, .backward = weigh_backward, .context = c};
     for (size_t i = 0; i < size; i++) {
         const ag_real number = (ag_real)(next_random(&seed) % 2000) / 1000 - 1;
         ag_value x[4];
@@ -651,7 +658,11 @@ static void test_graphviz_reads_it(void **state)
     ag_value v[COUNT(names)];
     for (size_t i = 0; i < COUNT(names); i++)
         v[i] = variable(graph, names[i], (double)i);
-    const ag_closure closure = {"<weigh> \"&", COUNT(names), weigh, weigh_backward, &c, NULL};
+    const ag_closure closure = {.name = "<weigh> \"&",
+                                .arity = COUNT(names),
+                                .forward = weigh,
+                                .backward = weigh_backward,
+                                .context = &c};
     const ag_value odd = ag_mul(ag_apply(&closure, v), ag_log(ag_neg(v[1]))); /* NaN */
     const ag_value roots[] = {odd, build_circuit(graph), build_at_random(graph, 7, 100, &c)};
     const ag_dot_options options[] = {

@@ -308,7 +308,11 @@ static void wrong_backward(void *context, size_t arity, const ag_real *x, ag_rea
 static ag_value apply_wrong(ag_graph *graph, size_t n, const ag_value *inputs, void *context)
 {
     wrong *w = context;
-    const ag_closure closure = {w->name, 1, wrong_forward, wrong_backward, w, NULL};
+    const ag_closure closure = {.name = w->name,
+                                .arity = 1,
+                                .forward = wrong_forward,
+                                .backward = wrong_backward,
+                                .context = w};
     (void)graph, (void)n;
     return ag_apply(&closure, inputs);
 }
@@ -445,7 +449,11 @@ static void test_one_wrong_gradient_among_right_ones(void **state)
     w.factor = 2;
     ag_graph *graph = ag_graph_new(NULL);
     const ag_value leaves[] = {ag_variable(graph, 2), ag_variable(graph, 3)};
-    const ag_closure closure = {w.name, 1, wrong_forward, wrong_backward, &w, NULL};
+    const ag_closure closure = {.name = w.name,
+                                .arity = 1,
+                                .forward = wrong_forward,
+                                .backward = wrong_backward,
+                                .context = &w};
     const ag_value root = ag_mul(leaves[0], ag_apply(&closure, &leaves[1]));
     ag_gradcheck_row rows[2];
     bool passed = true;
@@ -712,7 +720,11 @@ static void build(fixture *f, const ag_graph_options *options)
     f->leaves[0] = ag_variable(f->graph, (ag_real)0.7);
     f->leaves[1] = ag_variable(f->graph, (ag_real)1.3);
     f->leaves[2] = ag_variable(f->graph, -2);
-    const ag_closure closure = {"cube", 1, memory_forward, memory_backward, &f->memory, NULL};
+    const ag_closure closure = {.name = "cube",
+                                .arity = 1,
+                                .forward = memory_forward,
+                                .backward = memory_backward,
+                                .context = &f->memory};
     f->inner = ag_mul(f->leaves[0], f->leaves[1]);
     f->stranger = ag_tanh(f->inner);
     f->root = ag_add(ag_add(ag_mul(ag_apply(&closure, f->leaves), f->leaves[1]), ag_exp(f->inner)),

@@ -30,7 +30,11 @@ static void count_backward(void *context, size_t arity, const ag_real *x, ag_rea
 /* x, and a count of how often that is asked for. */
 static ag_value count_calls(ag_value x, calls *counted)
 {
-    const ag_closure closure = {"counted", 1, count_forward, count_backward, counted, NULL};
+    const ag_closure closure = {.name = "counted",
+                                .arity = 1,
+                                .forward = count_forward,
+                                .backward = count_backward,
+                                .context = counted};
     return ag_apply(&closure, &x);
 }
 

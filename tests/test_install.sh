@@ -46,6 +46,7 @@ warnings=(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wdouble-promotion -Wvl
 cat >"$scratch/user.c" <<'EOF'
 #include <wengert/nn.h>
 #include <wengert/autograd.h>
+#include <wengert/program.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -90,7 +91,9 @@ check_user
 
 step 'a C11 program and the static library'
 pkg-config --libs --static wengert | grep -q -e -lm || fail 'the package does not name libm'
-"${cc[@]}" -std=c11 "${cflags[@]}" "$scratch/user.c" -o "$scratch/user" "$lib/libwengert.a" -lm
+read -r -a private <<<"$(pkg-config --libs --static wengert | sed 's/-L[^ ]*//; s/-lwengert//')"
+"${cc[@]}" -std=c11 "${cflags[@]}" "$scratch/user.c" -o "$scratch/user" "$lib/libwengert.a" \
+    "${private[@]}"
 LD_LIBRARY_PATH='' check_user
 
 step 'every header alone, as C11'

@@ -362,8 +362,12 @@ static void test_rewind_drops_names_and_closures(void **state)
     const ag_value x = ag_variable(graph, 2);
     assert_int_equal(ag_name(x, "kept"), AG_OK);
     int destroyed[3 * N + 1] = {0}, used = 0;
-    ag_closure closure = {"product",      1, forward_product, backward_product, &destroyed[used++],
-                          count_destroyed};
+    ag_closure closure = {.name = "product",
+                          .arity = 1,
+                          .forward = forward_product,
+                          .backward = backward_product,
+                          .context = &destroyed[used++],
+                          .destroy = count_destroyed};
     const ag_value kept = ag_apply(&closure, &x);
     const ag_mark mark = ag_graph_mark(graph);
     for (int round = 0; round < 3; round++) {

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * Threads with a graph each, all running everything there is: no thread must see another's doings,
- * and each computes the bits that it computes alone. Made to be run with ThreadSanitizer.
+ * Threads with a graph each, all running everything there is, and threads that run one program: no
+ * thread must see another's doings, and each computes the bits that it computes alone. Made to be
+ * run with ThreadSanitizer; so nothing here starts OpenMP's threads, which it does not understand.
  */
 #include "scenario.h"
+
+#include <wengert/program.h>
 
 #include <pthread.h>
 
@@ -168,11 +171,99 @@ static void test_graph_that_wanders(void **state)
     ag_graph_free(graph);
 }
 
+/* ---- One program ----------------------------------------------------------------------------- */
+
+enum {
+    SAMPLES = 150
+};
+
+/* What one thread brings and gets. The program is its own to free. */
+typedef struct user {
+    ag_program *program;
+    double each[2 * SAMPLES], sum[3], map[SAMPLES];
+    ag_status status, branch;
+    char message[80];
+} user;
+
+static ag_program *compile_neuron(void)
+{
+    ag_graph *graph = ag_graph_new(NULL);
+    const ag_value w[] = {ag_variable(graph, 1), ag_variable(graph, 1)};
+    const ag_value each[] = {ag_variable(graph, 1), ag_variable(graph, 1)};
+    const ag_value y = ag_tanh(ag_add(ag_mul(w[0], each[0]), w[1]));
+    ag_value sum[3] = {ag_square(ag_sub(y, each[1]))};
+    assert_true(ag_lt(each[0], ag_constant(graph, 2)));
+    assert_int_equal(ag_gradient(sum[0], 2, w, sum + 1), AG_OK);
+    ag_program *program = ag_compile(&(ag_signature){.shared = w,
+                                                     .shared_count = 2,
+                                                     .each = each,
+                                                     .each_count = 2,
+                                                     .sum = sum,
+                                                     .sum_count = 3,
+                                                     .map = &y,
+                                                     .map_count = 1},
+                                     NULL);
+    assert_non_null(program);
+    ag_graph_free(graph);
+    return program;
+}
+
+static void *use_program(void *argument)
+{
+    user *u = argument;
+    const double w[] = {0.5, -0.25};
+    const ag_arrays arrays = {.shared = w, .each = u->each, .sum = u->sum, .map = u->map};
+    ag_workspace *workspace =
+        ag_workspace_new(u->program, &(ag_workspace_options){.threads = 1}, NULL);
+    assert_non_null(workspace);
+    for (int round = 0; round < ROUNDS; round++)
+        u->status = ag_run(u->program, workspace, SAMPLES, &arrays);
+    const double x = u->each[0];
+    u->each[0] = 3;
+    u->branch = ag_run(u->program, workspace, SAMPLES, &arrays);
+    u->each[0] = x;
+    (void)snprintf(u->message, sizeof(u->message), "%s", ag_workspace_message(workspace));
+    ag_program_free(u->program); /* and the workspace goes on with it */
+    assert_int_equal(ag_program_describe(u->program).sum_count, 3);
+    ag_workspace_free(workspace);
+    return NULL;
+}
+
+static void test_threads_with_a_workspace_each(void **state)
+{
+    (void)state;
+    static user expected[THREADS], found[THREADS];
+    ag_program *program = compile_neuron();
+    for (int i = 0; i < THREADS; i++) {
+        for (int k = 0; k < 2 * SAMPLES; k++)
+            expected[i].each[k] = (double)((k * 31 + i * 7) % 64) / 32 - 1;
+        expected[i].program = ag_program_retain(program);
+        found[i] = expected[i];
+        (void)ag_program_retain(program);
+        (void)use_program(&expected[i]);
+    }
+    ag_program_free(program); /* the last thread to be ready frees it */
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, use_program, &found[i]), 0);
+    for (int i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    for (int i = 0; i < THREADS; i++) {
+        assert_int_equal(found[i].status, AG_OK);
+        assert_int_equal(found[i].branch, AG_BRANCH);
+        assert_contains(found[i].message, "sample 0: lt(");
+        assert_string_equal(found[i].message, expected[i].message);
+        assert_memory_equal(found[i].sum, expected[i].sum, sizeof(found[i].sum));
+        assert_memory_equal(found[i].map, expected[i].map, sizeof(found[i].map));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_threads_with_a_graph_each),
         cmocka_unit_test(test_graph_that_wanders),
+        cmocka_unit_test(test_threads_with_a_workspace_each),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -253,10 +253,10 @@ AG_API size_t ag_topological_order(ag_value root, ag_value *order, size_t capaci
  *     ag_value ag_select(ag_value c, ag_value a, ag_value b);    AG_TERNARY: a where c != 0, else b
  *     bool ag_gt(ag_value a, ag_value b);                        AG_COMPARE: answers and records
  *
- * neg add sub mul div pow max min abs sign floor step select; square reciprocal sqrt cbrt hypot;
- * exp exp2 expm1 log log2 log10 log1p; sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh
- * atanh; erf erfc lgamma polygamma; sigmoid softplus relu; chain; and gt ge lt le eq ne. A
- * comparison that fails answers false. */
+ * neg add sub mul div pow max min abs sign floor step select is_less is_less_equal is_equal; square
+ * reciprocal sqrt cbrt hypot; exp exp2 expm1 log log2 log10 log1p; sin cos tan asin acos atan atan2
+ * sinh cosh tanh asinh acosh atanh; erf erfc lgamma polygamma; sigmoid softplus relu; chain couple;
+ * and gt ge lt le eq ne. A comparison that fails answers false. */
 #define AG_UNARY(name, ...) AG_API ag_value ag_##name(ag_value x);
 #define AG_BINARY(name, ...) AG_API ag_value ag_##name(ag_value a, ag_value b);
 #define AG_TERNARY(name, ...) AG_API ag_value ag_##name(ag_value c, ag_value a, ag_value b);
@@ -298,8 +298,8 @@ AG_API ag_value ag_pow_int(ag_value x, int exponent);
  * the graph (a literal does). The context is handed to the callbacks as it is: if forward saves
  * something there for backward, each application needs one of its own; one that is only read may be
  * shared. destroy (which may be NULL) is called once for each application: when the node is dropped
- * by a rewind or with the graph, or at once when ag_apply fails. The callbacks see numbers only:
- * calling a gate of the same graph from one is an error (AG_BUSY). */
+ * by a rewind or with the graph, or at once when ag_apply fails. The callbacks but derive see
+ * numbers only: calling a gate of the same graph from one is an error (AG_BUSY). */
 typedef struct ag_closure {
     const char *name;
     size_t arity; /* operands, at least 1 */
@@ -311,10 +311,74 @@ typedef struct ag_closure {
                      ag_real *downstream);
     void *context;
     void (*destroy)(void *context);
+    /* may be NULL: the gradient as nodes, for ag_gradient and its kind. Sets downstream[i], as
+     * backward does, to gates of x, y (the closure's own node) and upstream; a value left null, as
+     * all come, is 0. ag_chain(upstream, local) rather than ag_mul keeps the zero rule, and the
+     * result can be derived again. This one may make what nodes it likes of the graph, and drop its
+     * own again. AG_OK, or what went wrong. */
+    ag_status (*derive)(void *context, size_t arity, const ag_value *x, ag_value y,
+                        ag_value upstream, ag_value *downstream);
 } ag_closure;
 
 /* operands has closure->arity elements, and is copied. */
 AG_API ag_value ag_apply(const ag_closure *closure, const ag_value *operands);
+
+/* ---- Derivatives as nodes -------------------------------------------------------------------- */
+
+/* The backward pass recorded: what ag_backward leaves in numbers, these make of new gates in the
+ * same graph, as values like any other. They can be read, evaluated again after ag_set by
+ * ag_forward, compiled, and derived again, to any order.
+ *
+ *     ag_value df, ddf;
+ *     ag_gradient(f, 1, &x, &df);
+ *     ag_gradient(df, 1, &x, &ddf);
+ *
+ * wrt are any values, variables or gates, and each answer is what ag_backward would leave there:
+ * how root changes with that value, all ways from it counted. A value that stands there twice gets
+ * the same answer twice. One that root does not depend on, and every ag_constant, gets a constant
+ * 0. Gradients pass neither ag_detach nor a recorded comparison.
+ *
+ * Every gate's local gradient is the table's, with its conventions at kinks and edges, and the next
+ * order derives that formula: relu, abs, max and select have second derivatives of 0 everywhere,
+ * a tie in max stays with the first operand. Which side a max, relu or select takes is a gate of
+ * the derivative, too (ag_is_less, ...), so that it follows new numbers in the leaves. upstream *
+ * local is ag_chain: the zero rule holds in derivatives of every order, and a side that was not
+ * taken gives nothing, not even infinity * 0. Only a closure's derivative is what its derive says.
+ *
+ * Time and memory are linear in the nodes between the lowest wrt and the highest root; nothing
+ * recurses. Contributions to one value are added by one ag_sum, in the order ag_backward takes. In
+ * a paused graph the answers are constants (the gates that led to them stay until a rewind). out
+ * may be one of the other arrays.
+ *
+ * On a failure, and the error is the graph's, out gets null values and the graph has no new nodes:
+ * AG_NULL_VALUE, AG_STALE_VALUE, AG_WRONG_GRAPH for a handle; AG_INVALID_ARGUMENT for no roots, no
+ * wrt, an array that is NULL, or a closure without derive on the way (the message names it);
+ * AG_TOO_MANY_NODES; AG_OUT_OF_MEMORY. */
+
+/* out[j] = d root / d wrt[j]; n of them. */
+AG_API ag_status ag_gradient(ag_value root, size_t n, const ag_value *wrt, ag_value *out);
+
+/* out[i * n + j] = d roots[i] / d wrt[j], row by row; m x n. Costs m gradients. */
+AG_API ag_status ag_jacobian(size_t m, const ag_value *roots, size_t n, const ag_value *wrt,
+                             ag_value *out);
+
+/* The Jacobian times a vector, without the Jacobian: out[i] = sum over j of d roots[i] / d
+ * wrt[j] * tangents[j]; m of them. tangents (n) are values, and are not derived themselves.
+ * Costs about two gradients, whatever m and n are, and adds m variables to the graph, which the
+ * answers don't depend on. (With n = 1 and a tangent of 1: the derivatives of all roots for one
+ * variable.) */
+AG_API ag_status ag_jvp(size_t m, const ag_value *roots, size_t n, const ag_value *wrt,
+                        const ag_value *tangents, ag_value *out);
+
+/* The Hessian times a vector, without the Hessian: out[i] = sum over j of d2 root / (d wrt[i]
+ * d wrt[j]) * vector[j]; n of them. vector (n) are values, and are not derived themselves. Costs
+ * about three gradients. */
+AG_API ag_status ag_hvp(ag_value root, size_t n, const ag_value *wrt, const ag_value *vector,
+                        ag_value *out);
+
+/* out[i * n + j] = d2 root / (d wrt[i] d wrt[j]); n x n, all of them: the two halves are computed
+ * each by itself, and differ by roundings. Costs n gradients of the gradient. */
+AG_API ag_status ag_hessian(ag_value root, size_t n, const ag_value *wrt, ag_value *out);
 
 /* ---- Names ----------------------------------------------------------------------------------- */
 

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Gates of the table over lanes and elements: for each a loop over vectors, made of the table's own
+ * expressions, and one way to bring operands into its shape. Gates over any number of operands are
+ * in kernel_terms.c.
+ */
+#include "kernel_grid.h"
+#include "kernel_math.h"
+
+/* ---- Loops ----------------------------------------------------------------------------------- */
+
+/* Where a loop finds an operand: one vector after the other, or the same again and again. */
+typedef struct stream {
+    const num *at;
+    size_t step; /* WIDTH or 0 */
+} stream;
+
+/* n numbers. Operands are read before the result is written, vector by vector: out may be an
+ * operand itself. */
+typedef void gate_loop(size_t n, num *out, stream p, stream q, stream r);
+
+static inline vec take(stream *s)
+{
+    const vec v = load(s->at);
+    s->at += s->step;
+    return v;
+}
+
+#define LOOP(name, arity)                                                                          \
+    static void loop_##name(size_t n, num *out, stream p, stream q, stream r)                      \
+    {                                                                                              \
+        (void)q, (void)r;                                                                          \
+        for (; n >= WIDTH; n -= WIDTH, out += WIDTH)                                               \
+            store(out, value_##name(TAKE_##arity));                                                \
+        if (n > 0)                                                                                 \
+            store_part(out, value_##name(TAKE_PART_##arity), n);                                   \
+    }
+#define TAKE_1 take(&p)
+#define TAKE_2 TAKE_1, take(&q)
+#define TAKE_3 TAKE_2, take(&r)
+#define TAKE_PART_1 load_part(p.at, n)
+#define TAKE_PART_2 TAKE_PART_1, load_part(q.at, n)
+#define TAKE_PART_3 TAKE_PART_2, load_part(r.at, n)
+
+#define AG_UNARY(name, value, ...)                                                                 \
+    static inline vec value_##name(vec x)                                                          \
+    {                                                                                              \
+        return (value);                                                                            \
+    }                                                                                              \
+    LOOP(name, 1)
+#define AG_BINARY(name, value, ...)                                                                \
+    static inline vec value_##name(vec a, vec b)                                                   \
+    {                                                                                              \
+        return (value);                                                                            \
+    }                                                                                              \
+    LOOP(name, 2)
+#define AG_TERNARY(name, value, ...)                                                               \
+    static inline vec value_##name(vec c, vec a, vec b)                                            \
+    {                                                                                              \
+        return (value);                                                                            \
+    }                                                                                              \
+    LOOP(name, 3)
+/* 1 or 0 */
+#define AG_COMPARE(name, value, ...)                                                               \
+    static inline vec value_##name(vec a, vec b)                                                   \
+    {                                                                                              \
+        return IF(value, NUM(1), NUM(0));                                                          \
+    }                                                                                              \
+    LOOP(name, 2)
+#include <wengert/gates.def>
+
+static inline vec value_detach(vec x)
+{
+    return x;
+}
+LOOP(detach, 1)
+
+typedef struct gate_kernel {
+    gate_loop *loop;
+    size_t arity;
+} gate_kernel;
+
+/* Nothing for what is not a gate of at most three operands. */
+static const gate_kernel kernels[AGI_GATE_COUNT] = {
+    [AGI_DETACH] = {loop_detach, 1},
+#define AG_UNARY(name, ...) [AGI_##name] = {loop_##name, 1},
+#define AG_BINARY(name, ...) [AGI_##name] = {loop_##name, 2},
+#define AG_TERNARY(name, ...) [AGI_##name] = {loop_##name, 3},
+#define AG_COMPARE(name, ...) [AGI_##name] = {loop_##name, 2},
+#include <wengert/gates.def>
+};
+
+/* ---- Operands into streams ------------------------------------------------------------------- */
+
+enum {
+    CHUNK = 128 /* numbers brought side by side at a time */
+};
+
+/* The same number for all lanes and elements. */
+static inline stream repeat(const num *at, num *beside)
+{
+    store(beside, splat(*at));
+    return (stream){beside, 0};
+}
+
+/* Whether an operand can be read in one go, for all elements and lanes. */
+static inline bool open_whole(stream *s, num *beside, const agi_frame *frame, agi_vector v,
+                              uint32_t n)
+{
+    const num *at = locate(frame, v);
+    const bool in_lanes = v.space == AGI_SLOTS && frame->lanes > 1;
+    const int32_t stride = n == 1 ? in_lanes : v.stride;
+    if (stride == 1 && (in_lanes || frame->lanes == 1)) {
+        *s = (stream){at, WIDTH};
+        return true;
+    }
+    *s = repeat(at, beside);
+    return stride == 0 && !in_lanes;
+}
+
+/* n numbers of one row. */
+static inline stream open_part(num *beside, source from, size_t row, size_t column, size_t n)
+{
+    const num *at = find_place(from, row, column);
+    if (from.column == 1)
+        return (stream){at, WIDTH};
+    if (from.column == 0)
+        return repeat(at, beside);
+    for (size_t i = 0; i < n; i += WIDTH)
+        store(beside + i, collect(at + (ptrdiff_t)i * from.column, from.column, n - i));
+    return (stream){beside, WIDTH};
+}
+
+/* Row by row, and a row chunk by chunk. */
+static void run_parts(const gate_kernel *kernel, const agi_instruction *instruction,
+                      const agi_frame *frame, num *out)
+{
+    const grid shape = make_grid(frame, instruction->n);
+    const spaces all = find_spaces(frame);
+    num beside[3][CHUNK];
+    source from[3];
+    stream s[3] = {{0}};
+    for (size_t i = 0; i < kernel->arity; i++)
+        from[i] = find_source(&all, instruction->x[i]);
+    for (size_t row = 0; row < shape.rows; row++)
+        for (size_t column = 0; column < shape.columns; column += CHUNK) {
+            const size_t left = shape.columns - column, n = left < CHUNK ? left : CHUNK;
+            for (size_t i = 0; i < kernel->arity; i++)
+                s[i] = open_part(beside[i], from[i], row, column, n);
+            kernel->loop(n, out, s[0], s[1], s[2]);
+            out += n;
+        }
+}
+
+static void run_gate(const agi_instruction *instruction, agi_frame *frame)
+{
+    const gate_kernel *kernel = &kernels[instruction->op];
+    num *out = (num *)frame->slots + (size_t)instruction->out * frame->lanes;
+    num beside[3][WIDTH];
+    stream s[3] = {{0}};
+    bool in_one_go = true;
+    for (size_t i = 0; i < kernel->arity; i++)
+        in_one_go =
+            open_whole(&s[i], beside[i], frame, instruction->x[i], instruction->n) && in_one_go;
+    if (in_one_go)
+        kernel->loop(instruction->n * frame->lanes, out, s[0], s[1], s[2]);
+    else
+        run_parts(kernel, instruction, frame, out);
+}
+
+/* ---- Comparisons ----------------------------------------------------------------------------- */
+
+/* `column` is that of a lower lane than any failure before. */
+static void note_failure(const agi_instruction *instruction, agi_frame *frame, const source *from,
+                         size_t row, size_t column)
+{
+    frame->failed_lane = frame->lanes == 1 ? 0 : column;
+    frame->failed_text = frame->records->texts + instruction->more;
+    frame->failed_outcome = instruction->outcome;
+    for (size_t i = 0; i < 2; i++)
+        frame->failed_operands[i] = (double)*find_place(from[i], row, column);
+}
+
+/* Outcomes are compared as numbers, a chunk at a time; the lanes of a chunk are looked through only
+ * if there is a failure in it, maybe of padding. */
+static void compare(const agi_instruction *instruction, agi_frame *frame)
+{
+    const grid shape = make_grid(frame, instruction->n);
+    const spaces all = find_spaces(frame);
+    const source from[2] = {find_source(&all, instruction->x[0]),
+                            find_source(&all, instruction->x[1])};
+    const num expected = instruction->outcome ? 1 : 0;
+    num beside[2][CHUNK], outcomes[CHUNK];
+    const stream none = {0};
+    for (size_t row = 0; row < shape.rows; row++)
+        for (size_t column = 0; column < shape.columns; column += CHUNK) {
+            const size_t left = shape.columns - column, n = left < CHUNK ? left : CHUNK;
+            kernels[instruction->op].loop(n, outcomes,
+                                          open_part(beside[0], from[0], row, column, n),
+                                          open_part(beside[1], from[1], row, column, n), none);
+            unsigned failures = 0;
+            for (size_t i = 0; i < n; i++)
+                failures |= outcomes[i] != expected;
+            for (size_t i = 0; i < n && failures != 0; i++) {
+                const size_t lane = frame->lanes == 1 ? 0 : column + i;
+                if (outcomes[i] != expected && lane < frame->count && lane < frame->failed_lane)
+                    note_failure(instruction, frame, from, row, column + i);
+            }
+        }
+}
+
+/* ---- Instructions ---------------------------------------------------------------------------- */
+
+void AGI_KERNEL(gate)(const agi_instruction *instruction, agi_frame *frame)
+{
+    if (agi_gate_forms[instruction->op] == AGI_FORM_COMPARE)
+        compare(instruction, frame);
+    else
+        run_gate(instruction, frame);
+}

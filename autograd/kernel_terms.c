@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Instructions over any number of operands: sums of products, the table's folds, closures. A few
+ * vectors of results are summed up in registers while the terms go by.
+ */
+#include "kernel_grid.h"
+#include "kernel_math.h"
+
+static inline num add_up(vec v)
+{
+    num sum = v[0];
+    for (size_t i = 1; i < WIDTH; i++)
+        sum += v[i];
+    return sum;
+}
+
+/* ---- Sums of products ------------------------------------------------------------------------ */
+
+/* The v-th vector from `at` on; n < WIDTH: it is the only one, and has so many numbers. */
+static AGI_INLINE vec fetch(const num *at, ptrdiff_t column, size_t v, size_t n)
+{
+    if (column == 0)
+        return splat(*at);
+    at += (ptrdiff_t)(v * WIDTH) * column;
+    if (column != 1)
+        return collect(at, column, n < WIDTH ? n : WIDTH);
+    return n < WIDTH ? load_part(at, n) : load(at);
+}
+
+/* Adds a term to so many vectors from (row, column) on; n as above. */
+static AGI_INLINE void add_term(vec *sum, const agi_factors *f, const spaces *s, size_t row,
+                                size_t column, size_t vectors, size_t n)
+{
+    const source of_p = find_source(s, f->p), of_q = find_source(s, f->q);
+    const ptrdiff_t p_step = find_step(s, f->p.space, f->p_step);
+    const ptrdiff_t q_step = find_step(s, f->q.space, f->q_step);
+    const num *p = find_place(of_p, row, column), *q = find_place(of_q, row, column);
+    const vec factor = splat((num)f->factor);
+    for (uint32_t r = 0; r < f->repeat; r++, p += p_step, q += q_step) {
+        if (f->chain) {
+#pragma GCC unroll 8
+            for (size_t v = 0; v < vectors; v++) {
+                const vec a = fetch(p, of_p.column, v, n), b = fetch(q, of_q.column, v, n);
+                sum[v] += factor * choose(a == (vec){0}, (vec){0}, a * b);
+            }
+        } else if (of_p.column == 0) {
+            const vec scale = factor * splat(*p);
+#pragma GCC unroll 8
+            for (size_t v = 0; v < vectors; v++)
+                sum[v] += scale * fetch(q, of_q.column, v, n);
+        } else if (of_q.column == 0) {
+            const vec scale = factor * splat(*q);
+#pragma GCC unroll 8
+            for (size_t v = 0; v < vectors; v++)
+                sum[v] += scale * fetch(p, of_p.column, v, n);
+        } else {
+#pragma GCC unroll 8
+            for (size_t v = 0; v < vectors; v++)
+                sum[v] += factor * (fetch(p, of_p.column, v, n) * fetch(q, of_q.column, v, n));
+        }
+    }
+}
+
+/* Terms of an instruction. */
+typedef struct products {
+    const agi_factors *first, *end;
+    spaces spaces;
+} products;
+
+static AGI_INLINE void sum_block(const products *of, size_t row, size_t column, size_t vectors,
+                                 size_t n, num *out)
+{
+    vec total[8];
+#pragma GCC unroll 8
+    for (size_t v = 0; v < vectors; v++)
+        total[v] = (vec){0};
+    for (const agi_factors *f = of->first; f < of->end; f++)
+        add_term(total, f, &of->spaces, row, column, vectors, n);
+    if (n < WIDTH) {
+        store_part(out, total[0], n);
+    } else {
+#pragma GCC unroll 8
+        for (size_t v = 0; v < vectors; v++)
+            store(out + v * WIDTH, total[v]);
+    }
+}
+
+/* As many vectors at a time as there are registers for. */
+static void sum_row(const products *of, size_t row, size_t columns, num *out)
+{
+    size_t column = 0;
+    for (; AGI_VECTOR_BYTES == 64 && column + 8 * WIDTH <= columns; column += 8 * WIDTH)
+        sum_block(of, row, column, 8, 8 * WIDTH, out + column);
+    for (; column + 4 * WIDTH <= columns; column += 4 * WIDTH)
+        sum_block(of, row, column, 4, 4 * WIDTH, out + column);
+    for (; column + WIDTH <= columns; column += WIDTH)
+        sum_block(of, row, column, 1, WIDTH, out + column);
+    if (column < columns)
+        sum_block(of, row, column, 1, columns - column, out + column);
+}
+
+static void sum_products(const agi_instruction *instruction, agi_frame *frame)
+{
+    const agi_factors *first = frame->records->factors + instruction->more;
+    const products of = {first, first + instruction->terms, find_spaces(frame)};
+    grid shape = make_grid(frame, instruction->n);
+    bool flat = true;
+    for (const agi_factors *f = first; shape.rows > 1 && f < of.end; f++)
+        flat = flat && is_flat(find_source(&of.spaces, f->p), shape) &&
+               is_flat(find_source(&of.spaces, f->q), shape);
+    if (flat)
+        shape = flatten(shape);
+    num *out = (num *)frame->slots + (size_t)instruction->out * frame->lanes;
+    for (size_t row = 0; row < shape.rows; row++, out += shape.columns)
+        sum_row(&of, row, shape.columns, out);
+}
+
+/* Adds products number v of so many vectors to as many sums, which don't wait for each other. */
+static AGI_INLINE void add_products(vec *sum, const agi_factors *f, const num *p, const num *q,
+                                    size_t vectors)
+{
+#pragma GCC unroll 4
+    for (size_t v = 0; v < vectors; v++) {
+        const vec a = fetch(p, f->p_step, v, WIDTH), b = fetch(q, f->q_step, v, WIDTH);
+        sum[v] += f->chain ? choose(a == (vec){0}, (vec){0}, a * b) : a * b;
+    }
+}
+
+num AGI_KERNEL(dot)(const agi_factors *f, const num *p, const num *q)
+{
+    vec sum[4] = {{0}};
+    uint32_t left = f->repeat;
+    for (; left >= 4 * WIDTH; left -= 4 * WIDTH) {
+        add_products(sum, f, p, q, 4);
+        p += (ptrdiff_t)(4 * WIDTH) * f->p_step;
+        q += (ptrdiff_t)(4 * WIDTH) * f->q_step;
+    }
+    for (; left >= WIDTH; left -= WIDTH) {
+        add_products(sum, f, p, q, 1);
+        p += (ptrdiff_t)WIDTH * f->p_step;
+        q += (ptrdiff_t)WIDTH * f->q_step;
+    }
+    num total = add_up((sum[0] + sum[1]) + (sum[2] + sum[3]));
+    for (; left > 0; left--, p += f->p_step, q += f->q_step)
+        total += f->chain && *p == 0 ? 0 : *p * *q;
+    return total;
+}
+
+/* ---- Folds ----------------------------------------------------------------------------------- */
+
+/* n terms: one after the other, or of a list. */
+typedef struct list {
+    const num *at;
+    const uint32_t *index; /* NULL: one after the other */
+    ptrdiff_t step;        /* from one to the next, or for an index of 1 */
+    ptrdiff_t column;      /* from lane to lane */
+} list;
+
+static list open_list(const agi_frame *frame, const agi_elements *e)
+{
+    agi_vector v = e->vector;
+    const bool listed = e->list != AGI_NO_INDEX;
+    if (listed) {
+        v.at = 0;
+        v.stride = 1;
+    }
+    return (list){locate(frame, v), listed ? frame->records->lists + e->list : NULL,
+                  step_of(frame, v), v.space == AGI_SLOTS && frame->lanes > 1};
+}
+
+static inline const num *find_term(const list *l, size_t k)
+{
+    return l->at + (l->index == NULL ? (ptrdiff_t)k : (ptrdiff_t)l->index[k]) * l->step;
+}
+
+/* Lanes from `lane` on of the k-th term. */
+static inline vec get_lanes(const list *l, size_t k, size_t lane)
+{
+    const num *at = find_term(l, k);
+    return l->column == 0 ? splat(*at) : load(at + lane);
+}
+
+/* n <= WIDTH terms from the k-th on, side by side; the first again where there are fewer. */
+static inline vec get_terms(const list *l, size_t k, size_t n)
+{
+    if (l->index == NULL && l->step == 1)
+        return n < WIDTH ? load_part(l->at + k, n) : load(l->at + k);
+    vec v;
+    for (size_t i = 0; i < WIDTH; i++)
+        v[i] = *find_term(l, i < n ? k + i : k);
+    return v;
+}
+
+/* A fold at work. */
+typedef struct terms {
+    list x, w;
+    const double *numbers; /* offset, then w, or NULL */
+    size_t n;
+} terms;
+
+/* The largest term, or the first NaN, and which it is. */
+typedef struct largest {
+    vec value;
+    mask at;
+} largest;
+
+static inline void look_at(largest *most, vec x, mask k)
+{
+    const mask better = EQ(most->value, most->value) & (GT(x, most->value) | NE(x, x));
+    most->value = choose(better, x, most->value);
+    most->at = (better & k) | (~better & most->at);
+}
+
+/* The table's words for one gate. In `step`, s is a sum: a step adds to it or leaves it, so terms
+ * may be added up in any order and grouping. */
+typedef vec fold_start(vec most, num offset);
+typedef vec fold_step(vec s, vec x, vec w, vec most, mask is_first);
+typedef vec fold_end(vec s, vec most);
+
+static AGI_INLINE vec fold_lanes(const terms *t, size_t lane, fold_start start, fold_step step,
+                                 fold_end end)
+{
+    largest most = {get_lanes(&t->x, 0, lane), (mask){0}};
+    for (size_t k = 1; k < t->n; k++)
+        look_at(&most, get_lanes(&t->x, k, lane), (mask){0} + (whole)k);
+    vec s = start(most.value, t->numbers == NULL ? 0 : (num)t->numbers[0]);
+    for (size_t k = 0; k < t->n; k++) {
+        const vec x = get_lanes(&t->x, k, lane);
+        const vec w = t->numbers != NULL ? splat((num)t->numbers[k + 1])
+                      : t->w.at != NULL  ? get_lanes(&t->w, k, lane)
+                                         : x;
+        s = step(s, x, w, most.value, most.at == (mask){0} + (whole)k);
+    }
+    return end(s, most.value);
+}
+
+static inline mask count_from(size_t k)
+{
+    whole numbers[WIDTH];
+    for (size_t i = 0; i < WIDTH; i++)
+        numbers[i] = (whole)(k + i);
+    mask m;
+    memcpy(&m, numbers, sizeof(m));
+    return m;
+}
+
+/* One of the lanes for all of them: the largest; among equals, the first. */
+static inline largest find_largest_of(largest most)
+{
+    num value[WIDTH];
+    store(value, most.value);
+    size_t best = 0;
+    for (size_t i = 1; i < WIDTH; i++) {
+        const bool nan = value[i] != value[i], best_nan = value[best] != value[best];
+        const bool tie = (nan && best_nan) || value[i] == value[best];
+        if (tie ? most.at[i] < most.at[best] : nan || value[i] > value[best])
+            best = i;
+    }
+    return (largest){splat(value[best]), (mask){0} + most.at[best]};
+}
+
+/* A single lane: WIDTH terms at a time. What is there only to fill the last vector has a greater
+ * number than all terms. */
+static AGI_INLINE num fold_across(const terms *t, fold_start start, fold_step step, fold_end end)
+{
+    largest most = {get_terms(&t->x, 0, t->n), count_from(0)};
+    for (size_t k = WIDTH; k < t->n; k += WIDTH)
+        look_at(&most, get_terms(&t->x, k, t->n - k), count_from(k));
+    most = find_largest_of(most);
+    const vec nothing = splat((num)-0.0); /* adding it leaves even -0 as it is */
+    vec sum = nothing;
+    for (size_t k = 0; k < t->n; k += WIDTH) {
+        const size_t n = t->n - k < WIDTH ? t->n - k : WIDTH;
+        const vec x = get_terms(&t->x, k, n);
+        vec w = x;
+        if (t->numbers != NULL) {
+            num numbers[WIDTH] = {0};
+            for (size_t i = 0; i < n; i++)
+                numbers[i] = (num)t->numbers[k + 1 + i];
+            w = load(numbers);
+        } else if (t->w.at != NULL) {
+            w = get_terms(&t->w, k, n);
+        }
+        const mask k_of = count_from(k);
+        const vec added = step(nothing, x, w, most.value, most.at == k_of);
+        sum += choose(k_of < (mask){0} + (whole)t->n, added, nothing);
+    }
+    const vec s = start(most.value, t->numbers == NULL ? 0 : (num)t->numbers[0]);
+    return end(s + splat(add_up(sum)), most.value)[0];
+}
+
+typedef void fold_loop(const terms *t, size_t lanes, num *out);
+
+#define OFFSET splat(offset)
+#define M most
+#define FIRST(x) is_first
+#define AG_NARY(name, partner, formula, start, step, end, ...)                                     \
+    static inline vec start_##name(vec most, num offset)                                           \
+    {                                                                                              \
+        (void)most, (void)offset;                                                                  \
+        return (start);                                                                            \
+    }                                                                                              \
+    static inline vec step_##name(vec s, vec x, vec w, vec most, mask is_first)                    \
+    {                                                                                              \
+        (void)x, (void)w, (void)most, (void)is_first;                                              \
+        return (step);                                                                             \
+    }                                                                                              \
+    static inline vec end_##name(vec s, vec most)                                                  \
+    {                                                                                              \
+        (void)most;                                                                                \
+        return (end);                                                                              \
+    }                                                                                              \
+    static void fold_##name(const terms *t, size_t lanes, num *out)                                \
+    {                                                                                              \
+        if (lanes == 1)                                                                            \
+            *out = fold_across(t, start_##name, step_##name, end_##name);                          \
+        else                                                                                       \
+            for (size_t lane = 0; lane < lanes; lane += WIDTH)                                     \
+                store(out + lane, fold_lanes(t, lane, start_##name, step_##name, end_##name));     \
+    }
+#include <wengert/gates.def>
+
+static fold_loop *const folds[AGI_GATE_COUNT] = {
+#define AG_NARY(name, ...) [AGI_##name] = fold_##name,
+#include <wengert/gates.def>
+};
+
+static void fold(const agi_instruction *instruction, agi_frame *frame)
+{
+    const agi_fold *record = frame->records->folds + instruction->more;
+    const agi_form form = (agi_form)agi_gate_forms[instruction->op];
+    terms t = {.x = open_list(frame, &record->x), .n = record->x.n};
+    if (form == AGI_FORM_VALUES)
+        t.w = open_list(frame, &record->w);
+    if (form == AGI_FORM_NUMBERS)
+        t.numbers = frame->records->numbers + record->numbers;
+    folds[instruction->op](&t, frame->lanes,
+                           (num *)frame->slots + (size_t)instruction->out * frame->lanes);
+}
+
+/* ---- Closures -------------------------------------------------------------------------------- */
+
+/* Operands go to the scratch: arity numbers of type ag_real, whatever num is. Lanes that only pad
+ * get the last sample's value. */
+static void call_closure(const agi_instruction *instruction, agi_frame *frame)
+{
+    const agi_fold *record = frame->records->folds + instruction->more;
+    const ag_closure *closure = frame->records->closures + record->numbers;
+    const list x = open_list(frame, &record->x);
+    ag_real *operands = frame->scratch;
+    num *out = (num *)frame->slots + (size_t)instruction->out * frame->lanes;
+    const size_t count = frame->lanes == 1 ? 1 : frame->count;
+    for (size_t lane = 0; lane < count; lane++) {
+        for (size_t k = 0; k < closure->arity; k++)
+            operands[k] = (ag_real)find_term(&x, k)[(ptrdiff_t)lane * x.column];
+        out[lane] = (num)closure->forward(closure->context, closure->arity, operands);
+    }
+    for (size_t lane = count; lane < frame->lanes; lane++)
+        out[lane] = out[count - 1];
+}
+
+/* ---- Instructions ---------------------------------------------------------------------------- */
+
+void AGI_KERNEL(terms)(const agi_instruction *instruction, agi_frame *frame)
+{
+    if (instruction->op == AGI_OP_PRODUCTS)
+        sum_products(instruction, frame);
+    else if (instruction->op == AGI_CLOSURE)
+        call_closure(instruction, frame);
+    else
+        fold(instruction, frame);
+}

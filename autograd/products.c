@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Sums of products: add, sub, sum, dot and linear, with whatever of that kind, of neg, mul, chain
+ * and square is used once and only by them, become one list of factor * p * q. So it does not
+ * matter in which order a loop added up, or whether the bias came first or last. What a list that
+ * varies over samples has in terms that don't is gathered into a gate of its own, which runs once.
+ */
+#include "code.h"
+
+#include <string.h>
+
+enum {
+    SINGLE = 1, /* used once, by a gate */
+    GONE = 2,   /* part of another gate's list */
+    VARIES = 4, /* depends on each inputs */
+    SEEN = 8    /* used at least once */
+};
+
+typedef struct pending {
+    double factor;
+    uint32_t node;
+} pending;
+
+typedef struct collection {
+    agi_code *code;
+    uint8_t *flags;
+    pending *stack;
+    uint32_t depth, stack_capacity;
+    uint32_t first; /* of the products of the gate at work */
+    bool grew;      /* another gate has become part of it */
+} collection;
+
+static void flag_nodes(agi_code *code, uint8_t *flags)
+{
+    for (uint32_t i = 0; i < code->count; i++) {
+        uint8_t varies = code->ops[i] == AGI_OP_EACH ? VARIES : 0;
+        const uint32_t n = agi_code_operand_count(code, i);
+        for (uint32_t k = 0; k < n; k++) {
+            uint8_t *flag = &flags[*agi_code_operand(code, i, k)];
+            varies |= *flag & VARIES;
+            *flag = (uint8_t)((*flag & SEEN ? *flag & ~SINGLE : *flag | SINGLE) | SEEN);
+        }
+        flags[i] = varies;
+    }
+    for (uint32_t i = 0; i < agi_output_count(code); i++)
+        flags[code->outputs[i]] &= (uint8_t)~SINGLE;
+}
+
+static ag_status push(collection *c, double factor, uint32_t node)
+{
+    if (agi_memory_grow(c->code->memory, (void **)&c->stack, sizeof(*c->stack), &c->stack_capacity,
+                        (uint64_t)c->depth + 1, UINT32_MAX))
+        return AG_OUT_OF_MEMORY;
+    c->stack[c->depth++] = (pending){factor, node};
+    return AG_OK;
+}
+
+static ag_status add_product(collection *c, agi_product product)
+{
+    agi_code *code = c->code;
+    if (agi_memory_grow(code->memory, (void **)&code->products, sizeof(*code->products),
+                        &code->products_capacity, (uint64_t)code->products_count + 1, UINT32_MAX))
+        return AG_OUT_OF_MEMORY;
+    code->products[code->products_count++] = product;
+    return AG_OK;
+}
+
+static bool take_constant(const agi_code *code, uint32_t node, double *factor)
+{
+    if (code->ops[node] != AGI_CONSTANT)
+        return false;
+    *factor *= code->numbers[code->at[node].a];
+    return true;
+}
+
+/* Moves signs and constants of a factor that is used here alone into *factor. */
+static uint32_t strip(collection *c, uint32_t node, double *factor)
+{
+    const agi_code *code = c->code;
+    while (c->flags[node] & SINGLE) {
+        const agi_operands at = code->at[node];
+        uint32_t inner = AGI_NO_INDEX;
+        if (code->ops[node] == AGI_neg) {
+            inner = at.a;
+            *factor = -*factor;
+        } else if (code->ops[node] == AGI_mul && take_constant(code, at.a, factor)) {
+            inner = at.b;
+        } else if (code->ops[node] == AGI_mul && take_constant(code, at.b, factor)) {
+            inner = at.a;
+        }
+        if (inner == AGI_NO_INDEX)
+            break;
+        c->flags[node] |= GONE;
+        node = inner;
+    }
+    return node;
+}
+
+static ag_status add_pair(collection *c, double factor, uint32_t p, uint32_t q, bool chain)
+{
+    p = strip(c, p, &factor);
+    q = strip(c, q, &factor);
+    return add_product(c, (agi_product){factor, p, q, chain});
+}
+
+static bool is_finite_constant(const agi_code *code, uint32_t node)
+{
+    if (code->ops[node] != AGI_CONSTANT)
+        return false;
+    const double number = code->numbers[code->at[node].a];
+    return number - number == 0;
+}
+
+/* Pushes the terms of a sum, the last first: the stack hands them out in their order. */
+static ag_status push_terms(collection *c, double factor, uint32_t node)
+{
+    const agi_code *code = c->code;
+    const agi_operands at = code->at[node];
+    ag_status status = AG_OK;
+    switch (code->ops[node]) {
+    case AGI_add:
+    case AGI_sub:
+        status = push(c, code->ops[node] == AGI_sub ? -factor : factor, at.b);
+        return status != AG_OK ? status : push(c, factor, at.a);
+    case AGI_neg:
+        return push(c, -factor, at.a);
+    case AGI_sum:
+        for (uint32_t k = at.b; k-- > 0 && status == AG_OK;)
+            status = push(c, factor, code->pool[at.a + k]);
+        return status;
+    case AGI_linear: {
+        const double *numbers = code->numbers + code->pool[at.a];
+        for (uint32_t k = at.b; k-- > 0 && status == AG_OK;)
+            status = push(c, factor * numbers[k + 1], code->pool[at.a + 1 + k]);
+        const agi_product offset = {factor * numbers[0], AGI_NO_INDEX, AGI_NO_INDEX, false};
+        return status != AG_OK || (numbers[0] >= 0 && numbers[0] <= 0) ? status
+                                                                       : add_product(c, offset);
+    }
+    default: /* dot */
+        for (uint32_t k = 0; k < at.b && status == AG_OK; k++)
+            status =
+                add_pair(c, factor, code->pool[at.a + 2 * k], code->pool[at.a + 2 * k + 1], false);
+        return status;
+    }
+}
+
+/* The gate itself, taken apart into terms or products. */
+static ag_status take_apart(collection *c, double factor, uint32_t node)
+{
+    const agi_code *code = c->code;
+    const agi_operands at = code->at[node];
+    double number = factor;
+    switch (code->ops[node]) {
+    case AGI_mul:
+        if (take_constant(code, at.a, &number))
+            return push(c, number, at.b);
+        if (take_constant(code, at.b, &number))
+            return push(c, number, at.a);
+        return add_pair(c, factor, at.a, at.b, false);
+    case AGI_square:
+        return add_product(c, (agi_product){factor, at.a, at.a, false});
+    case AGI_chain:
+        if (is_finite_constant(code, at.b) && take_constant(code, at.b, &number))
+            return push(c, number, at.a);
+        return add_pair(c, factor, at.a, at.b, true);
+    default:
+        return push_terms(c, factor, node);
+    }
+}
+
+static bool can_take_apart(uint8_t op)
+{
+    return op == AGI_add || op == AGI_sub || op == AGI_neg || op == AGI_sum || op == AGI_dot ||
+           op == AGI_linear || op == AGI_mul || op == AGI_chain || op == AGI_square;
+}
+
+/* Whether a list says more than the gate that it came from. */
+static bool is_worthwhile(const collection *c, uint8_t op)
+{
+    return c->grew || op == AGI_sum || op == AGI_dot || op == AGI_linear;
+}
+
+static ag_status collect(collection *c, uint32_t root)
+{
+    agi_code *code = c->code;
+    c->first = code->products_count;
+    c->grew = false;
+    ag_status status = take_apart(c, 1, root);
+    while (status == AG_OK && c->depth > 0) {
+        const pending term = c->stack[--c->depth];
+        double factor = term.factor;
+        if (take_constant(code, term.node, &factor)) {
+            status = add_product(c, (agi_product){factor, AGI_NO_INDEX, AGI_NO_INDEX, false});
+        } else if ((c->flags[term.node] & SINGLE) && can_take_apart(code->ops[term.node])) {
+            c->flags[term.node] |= GONE;
+            c->grew = true;
+            status = take_apart(c, factor, term.node);
+        } else {
+            status = add_product(c, (agi_product){factor, term.node, AGI_NO_INDEX, false});
+        }
+    }
+    return status;
+}
+
+/* A product alone is a gate already; a gate that scales may have a sum below it. */
+static bool can_begin(const agi_code *code, uint32_t node)
+{
+    const uint8_t op = code->ops[node];
+    const agi_operands at = code->at[node];
+    if (op == AGI_mul)
+        return code->ops[at.a] == AGI_CONSTANT || code->ops[at.b] == AGI_CONSTANT;
+    return can_take_apart(op) && op != AGI_chain && op != AGI_square;
+}
+
+static ag_status collect_all(collection *c)
+{
+    agi_code *code = c->code;
+    for (uint32_t i = code->count; i-- > 0;) {
+        if ((c->flags[i] & GONE) || !can_begin(code, i))
+            continue;
+        const ag_status status = collect(c, i);
+        if (status != AG_OK)
+            return status;
+        if (!is_worthwhile(c, code->ops[i])) {
+            code->products_count = c->first; /* and no gate is gone */
+            continue;
+        }
+        const uint32_t count = code->products_count - c->first;
+        code->ops[i] = AGI_OP_PRODUCTS;
+        code->at[i] = (agi_operands){c->first, count};
+    }
+    return AG_OK;
+}
+
+/* ---- What does not vary ---------------------------------------------------------------------- */
+
+static bool product_varies(const collection *c, const agi_product *product)
+{
+    return (product->p != AGI_NO_INDEX && (c->flags[product->p] & VARIES)) ||
+           (product->q != AGI_NO_INDEX && (c->flags[product->q] & VARIES));
+}
+
+/* Whether these terms, which don't vary, are worth a gate of their own: more than a single input,
+ * gate or number. */
+static bool is_composed(const collection *c, uint32_t node, uint32_t *fixed)
+{
+    const agi_operands at = c->code->at[node];
+    bool composed = false;
+    *fixed = 0;
+    for (uint32_t t = 0; t < at.b; t++) {
+        const agi_product *product = &c->code->products[at.a + t];
+        if (product_varies(c, product))
+            continue;
+        ++*fixed;
+        const bool bare =
+            product->p == AGI_NO_INDEX ||
+            (product->q == AGI_NO_INDEX && product->factor >= 1 && product->factor <= 1);
+        composed = composed || !bare;
+    }
+    return *fixed > 0 && (composed || *fixed > 1);
+}
+
+/* Moves the varying terms to the front, in their order; the others behind them. */
+static ag_status part_products(collection *c, uint32_t node)
+{
+    agi_code *code = c->code;
+    const agi_operands at = code->at[node];
+    agi_product *copy = agi_new_array(code->memory, at.b, sizeof(*copy));
+    if (copy == NULL)
+        return AG_OUT_OF_MEMORY;
+    memcpy(copy, code->products + at.a, at.b * sizeof(*copy));
+    agi_product *to = code->products + at.a;
+    for (int varies = 1; varies >= 0; varies--)
+        for (uint32_t t = 0; t < at.b; t++)
+            if (product_varies(c, &copy[t]) == (varies == 1))
+                *to++ = copy[t];
+    agi_free_array(code->memory, copy, at.b, sizeof(*copy));
+    return AG_OK;
+}
+
+/* Copies the gates that are left into a list of their own, with the new gates among them. */
+static ag_status rebuild(collection *c, agi_code *next, uint32_t *to)
+{
+    agi_code *code = c->code;
+    for (uint32_t i = 0; i < code->count; i++) {
+        if (c->flags[i] & GONE)
+            continue;
+        const uint32_t n = agi_code_operand_count(code, i);
+        uint32_t fixed = 0;
+        const bool parts =
+            code->ops[i] == AGI_OP_PRODUCTS && (c->flags[i] & VARIES) && is_composed(c, i, &fixed);
+        if (parts && part_products(c, i) != AG_OK)
+            return AG_OUT_OF_MEMORY;
+        for (uint32_t k = 0; k < n; k++) {
+            uint32_t *operand = agi_code_operand(code, i, k);
+            *operand = *operand == AGI_NO_INDEX ? AGI_NO_INDEX : to[*operand];
+        }
+        agi_operands at = code->at[i];
+        if (parts) {
+            const uint32_t own = at.a + at.b - fixed;
+            if (agi_code_append(next, AGI_OP_PRODUCTS, own, fixed) != AG_OK)
+                return AG_OUT_OF_MEMORY;
+            /* the gate's own list begins after the moved one's place is copied behind all others */
+            c->first = code->products_count;
+            for (uint32_t t = 0; t < at.b - fixed; t++)
+                if (add_product(c, code->products[at.a + t]) != AG_OK)
+                    return AG_OUT_OF_MEMORY;
+            if (add_product(c, (agi_product){1, next->count - 1, AGI_NO_INDEX, false}) != AG_OK)
+                return AG_OUT_OF_MEMORY;
+            at = (agi_operands){c->first, at.b - fixed + 1};
+        }
+        if (agi_code_append(next, code->ops[i], at.a, at.b) != AG_OK)
+            return AG_OUT_OF_MEMORY;
+        to[i] = next->count - 1;
+    }
+    return AG_OK;
+}
+
+static ag_status replace_nodes(collection *c)
+{
+    agi_code *code = c->code;
+    agi_code next = {.memory = code->memory};
+    const uint32_t count = code->count;
+    uint32_t *to = agi_new_array(code->memory, count, sizeof(*to));
+    const ag_status status = to == NULL ? AG_OUT_OF_MEMORY : rebuild(c, &next, to);
+    if (status == AG_OK) {
+        for (uint32_t i = 0; i < agi_output_count(code); i++)
+            code->outputs[i] = to[code->outputs[i]];
+        for (uint32_t i = 0; i < code->comparisons_count; i++)
+            code->comparisons[i].node = to[code->comparisons[i].node];
+        const agi_code old = {
+            .memory = code->memory, .ops = code->ops, .at = code->at, .capacity = code->capacity};
+        code->ops = next.ops;
+        code->at = next.at;
+        code->count = next.count;
+        code->capacity = next.capacity;
+        next = old;
+    }
+    agi_code_free(&next);
+    agi_free_array(code->memory, to, count, sizeof(*to));
+    return status;
+}
+
+ag_status agi_collect_products(agi_code *code)
+{
+    const uint32_t count = code->count;
+    collection c = {.code = code, .flags = agi_new_array(code->memory, count, 1)};
+    if (c.flags == NULL)
+        return AG_OUT_OF_MEMORY;
+    memset(c.flags, 0, count);
+    flag_nodes(code, c.flags);
+    ag_status status = collect_all(&c);
+    if (status == AG_OK)
+        status = replace_nodes(&c);
+    agi_memory_release(code->memory, c.stack, c.stack_capacity * sizeof(*c.stack));
+    agi_free_array(code->memory, c.flags, count, 1);
+    return status;
+}
