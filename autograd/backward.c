@@ -143,8 +143,7 @@ static void contribute_to_scan(void *user, uint32_t k, double contribution)
 AGI_COLD static void spread_scan(ag_graph *graph, const sweep s, uint32_t index)
 {
     scan_ends ends = {s, agi_list_operands(graph, index)};
-    agi_sweep_scan(graph, index,
-                   &(const agi_scan_sweep){&ends, get_upstream, contribute_to_scan});
+    agi_sweep_scan(graph, index, &(const agi_scan_sweep){&ends, get_upstream, contribute_to_scan});
     s.grad[index] = 0;
 }
 

@@ -22,27 +22,11 @@ void agi_free_array(agi_memory *memory, void *array, uint64_t n, size_t element)
 
 ag_status agi_code_reserve(agi_code *code, uint64_t nodes)
 {
-    uint32_t capacity = code->capacity;
-    if (nodes <= capacity)
-        return AG_OK;
-    if (agi_memory_grow(code->memory, (void **)&code->ops, 1, &capacity, nodes, AGI_MAX_NODES))
+    if (agi_memory_grow(code->memory, (void **)&code->ops, sizeof(*code->ops), &code->ops_capacity,
+                        nodes, AGI_MAX_NODES) ||
+        agi_memory_grow(code->memory, (void **)&code->at, sizeof(*code->at), &code->at_capacity,
+                        nodes, AGI_MAX_NODES))
         return AG_OUT_OF_MEMORY;
-    agi_operands *at = agi_memory_resize(code->memory, code->at, code->capacity * sizeof(*at),
-                                         capacity * sizeof(*at));
-    if (at == NULL) {
-        /* ops stays as large as code->capacity says, or nobody would release the rest */
-        uint8_t *smaller =
-            agi_memory_resize(code->memory, code->ops, capacity, code->capacity + !code->capacity);
-        if (smaller != NULL)
-            code->ops = smaller;
-        if (code->capacity == 0) {
-            agi_memory_release(code->memory, code->ops, smaller != NULL ? 1 : capacity);
-            code->ops = NULL;
-        }
-        return AG_OUT_OF_MEMORY;
-    }
-    code->at = at;
-    code->capacity = capacity;
     return AG_OK;
 }
 
@@ -55,11 +39,35 @@ ag_status agi_code_append(agi_code *code, uint8_t op, uint32_t a, uint32_t b)
     return AG_OK;
 }
 
+ag_status agi_reserve_to(agi_code *code)
+{
+    return agi_memory_grow(code->memory, (void **)&code->to, sizeof(*code->to), &code->to_capacity,
+                           code->count, UINT32_MAX);
+}
+
+void agi_redirect_operands(const agi_code *code, uint32_t node)
+{
+    const agi_operand_list operands = agi_list_code(code, node);
+    for (uint32_t k = 0; k < operands.n; k++) {
+        uint32_t *operand = agi_operand(operands, k);
+        if (*operand != AGI_NO_INDEX)
+            *operand = code->to[*operand];
+    }
+}
+
+void agi_redirect_ends(agi_code *code)
+{
+    for (uint32_t i = 0; i < agi_output_count(code); i++)
+        code->outputs[i] = code->to[code->outputs[i]];
+    for (uint32_t i = 0; i < code->comparisons_count; i++)
+        code->comparisons[i].node = code->to[code->comparisons[i].node];
+}
+
 void agi_code_free(agi_code *code)
 {
     agi_memory *memory = code->memory;
-    agi_memory_release(memory, code->ops, code->capacity);
-    agi_memory_release(memory, code->at, code->capacity * sizeof(*code->at));
+    agi_memory_release(memory, code->ops, code->ops_capacity * sizeof(*code->ops));
+    agi_memory_release(memory, code->at, code->at_capacity * sizeof(*code->at));
     agi_memory_release(memory, code->pool, code->pool_capacity * sizeof(*code->pool));
     agi_memory_release(memory, code->numbers, code->numbers_capacity * sizeof(*code->numbers));
     agi_memory_release(memory, code->products, code->products_capacity * sizeof(*code->products));
@@ -68,6 +76,7 @@ void agi_code_free(agi_code *code)
     agi_memory_release(memory, code->comparisons,
                        code->comparisons_capacity * sizeof(*code->comparisons));
     agi_memory_release(memory, code->texts, code->texts_capacity);
+    agi_memory_release(memory, code->to, code->to_capacity * sizeof(*code->to));
     agi_memory_release(memory, code->outputs,
                        (size_t)agi_output_count(code) * sizeof(*code->outputs));
     *code = (agi_code){.memory = memory};

@@ -53,9 +53,9 @@ typedef struct agi_scan {
     uint32_t state_count;
     uint32_t operands, operand_count;
     uint32_t output_count;
-    uint32_t twin;   /* node of another scan of the same operands, one of the two giving the state
+    uint32_t twin;  /* node of another scan of the same operands, one of the two giving the state
                         before each step, too; or AGI_NO_INDEX */
-    bool unchecked;  /* comparisons inside are another's */
+    bool unchecked; /* comparisons inside are another's */
 } agi_scan;
 
 /* Nodes in topological order, as in a graph: ops and operands, with lists in the pool (terms of
@@ -63,7 +63,7 @@ typedef struct agi_scan {
  * constant's value is numbers[at.a]. */
 typedef struct agi_code {
     agi_memory *memory;
-    uint32_t count, capacity;
+    uint32_t count, ops_capacity, at_capacity;
     uint8_t *ops;
     agi_operands *at;
     uint32_t *pool;
@@ -81,6 +81,8 @@ typedef struct agi_code {
     char *texts;
     uint32_t texts_count, texts_capacity;
     uint32_t *outputs; /* nodes: sum, then map, then once */
+    uint32_t *to;      /* a pass's: what becomes of each node */
+    uint32_t to_capacity;
     uint32_t sum_count, map_count, once_count;
     uint32_t shared_count, each_count;
 } agi_code;
@@ -98,6 +100,11 @@ void *agi_new_array(agi_memory *memory, uint64_t n, size_t element);
 void agi_free_array(agi_memory *memory, void *array, uint64_t n, size_t element);
 ag_status agi_code_reserve(agi_code *code, uint64_t nodes);
 ag_status agi_code_append(agi_code *code, uint8_t op, uint32_t a, uint32_t b);
+/* Room in code->to for every node. */
+ag_status agi_reserve_to(agi_code *code);
+/* Sends operands, outputs and comparisons to what has become of them. */
+void agi_redirect_operands(const agi_code *code, uint32_t node);
+void agi_redirect_ends(agi_code *code);
 
 /* The operands of a node as one list, products' p and q in turn (and AGI_NO_INDEX among them): the
  * k-th is agi_operand(list, k). */
@@ -121,8 +128,7 @@ static inline agi_operand_list agi_list_code(const agi_code *code, uint32_t node
     if (op == AGI_OP_PRODUCTS)
         return agi_list_of_products(code, *at);
     if (op == AGI_OP_SCAN)
-        return agi_list_pooled(code, code->scans[at->a].operands,
-                               code->scans[at->a].operand_count);
+        return agi_list_pooled(code, code->scans[at->a].operands, code->scans[at->a].operand_count);
     if (op >= AGI_GATE_COUNT)
         return (agi_operand_list){&at->a, op == AGI_OP_PROJECT, 2};
     switch ((agi_form)agi_gate_forms[op]) {
@@ -346,17 +352,17 @@ struct ag_program {
     double *constants;
     uint32_t constants_count, constants_capacity;
     float *constants_float; /* the same; agi_round_constants makes them */
-    uint32_t *once_slots; /* once_count: where the once outputs are among the slots of `once` */
-    agi_section check;    /* over lanes: the comparisons, before anything is written */
-    agi_section body;     /* over lanes: everything else */
-    size_t lanes;         /* samples in a block, at most: a multiple of 16 */
+    uint32_t *once_slots;   /* once_count: where the once outputs are among the slots of `once` */
+    agi_section check;      /* over lanes: the comparisons, before anything is written */
+    agi_section body;       /* over lanes: everything else */
+    size_t lanes;           /* samples in a block, at most: a multiple of 16 */
     /* What kernels need beside the slots, at most: so many numbers for each lane, and so many. */
     size_t scratch_lanes, scratch_fixed;
-    ag_graph *source;                  /* what was compiled, for derivatives */
-    ag_value *signature;               /* in source: shared, each, sum, map, once */
-    char **names;                      /* of the same, NULL for none */
-    bool plain;                        /* as its options said */
-    uint32_t states;                   /* the last so many map outputs are each inputs: scan_derive.c */
+    ag_graph *source;    /* what was compiled, for derivatives */
+    ag_value *signature; /* in source: shared, each, sum, map, once */
+    char **names;        /* of the same, NULL for none */
+    bool plain;          /* as its options said */
+    uint32_t states;     /* the last so many map outputs are each inputs: scan_derive.c */
     _Atomic(ag_program *) with_states; /* made when first needed: scan_derive.c */
     _Atomic(ag_program *) gradient;
 };
@@ -399,10 +405,10 @@ ag_status agi_code_print(const agi_code *code, FILE *file);
 typedef struct agi_frame {
     const agi_records *records;
     const struct agi_kernels *kernels;
-    size_t lanes; /* slots are so many numbers: count, padded to the kernels' width; or 1 */
+    size_t lanes;  /* slots are so many numbers: count, padded to the kernels' width; or 1 */
     bool by_lanes; /* inside a scan, with lanes > 1: each, map and totals are slots, too */
-    size_t count; /* samples */
-    void *slots;  /* aligned to 64 bytes where lanes > 1 */
+    size_t count;  /* samples */
+    void *slots;   /* aligned to 64 bytes where lanes > 1 */
     const void *uniform;
     const void *constants;
     const void *shared;

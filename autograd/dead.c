@@ -29,31 +29,21 @@ ag_status agi_drop_dead(agi_code *code)
 {
     const uint32_t count = code->count;
     uint8_t *needed = agi_new_array(code->memory, count, 1);
-    uint32_t *to = agi_new_array(code->memory, count, sizeof(*to));
-    if (needed != NULL && to != NULL) {
+    const ag_status status = needed == NULL ? AG_OUT_OF_MEMORY : agi_reserve_to(code);
+    if (status == AG_OK) {
         flag(code, needed);
         uint32_t left = 0;
         for (uint32_t i = 0; i < count; i++) {
             if (!needed[i])
                 continue;
-            const agi_operand_list operands = agi_list_code(code, i);
-            for (uint32_t k = 0; k < operands.n; k++) {
-                uint32_t *operand = agi_operand(operands, k);
-                if (*operand != AGI_NO_INDEX)
-                    *operand = to[*operand];
-            }
-            to[i] = left;
+            agi_redirect_operands(code, i);
+            code->to[i] = left;
             code->ops[left] = code->ops[i];
             code->at[left++] = code->at[i];
         }
         code->count = left;
-        for (uint32_t i = 0; i < agi_output_count(code); i++)
-            code->outputs[i] = to[code->outputs[i]];
-        for (uint32_t i = 0; i < code->comparisons_count; i++)
-            code->comparisons[i].node = to[code->comparisons[i].node];
+        agi_redirect_ends(code);
     }
-    const ag_status status = needed != NULL && to != NULL ? AG_OK : AG_OUT_OF_MEMORY;
     agi_free_array(code->memory, needed, count, 1);
-    agi_free_array(code->memory, to, count, sizeof(*to));
     return status;
 }

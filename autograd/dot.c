@@ -52,7 +52,8 @@ static void write_node(FILE *file, const agi_trace *trace, uint32_t place, bool 
         }
         (void)fputs("<br/>", file);
     }
-    put_line(file, "", "", graph->data[node]);
+    if (gate != AGI_SCAN)
+        put_line(file, "", "", graph->data[node]);
     if (gradient && gate != AGI_CONSTANT && gate != AGI_SCAN)
         put_line(file, "<br/><font color=\"#c00020\">", "</font>", trace->gradients[place]);
     (void)fputs(">];\n", file);
@@ -64,7 +65,7 @@ static void write_edges(FILE *file, const agi_trace *trace, uint32_t place, bool
     for (uint32_t k = 0; k < operands.n; k++) {
         const uint32_t operand = trace->places[operands.index[k]];
         (void)fprintf(file, "  n%lu -> n%lu", (unsigned long)operand, (unsigned long)place);
-        if (local && agi_has_locals(trace, place) && agi_takes_gradient(trace, operands.index[k]))
+        if (local && !agi_is_scan(trace, place) && agi_takes_gradient(trace, operands.index[k]))
             put_line(file, " [label=\"", "\"]", trace->locals[trace->first[place] + k]);
         (void)fputs(";\n", file);
     }

@@ -1,200 +1,48 @@
 /* SPDX-License-Identifier: MIT
  *
- * Instructions for a section's groups. Walks over the groups once to learn when each vector is used
- * last, and once more to give them slots and write instructions, whose operands are by then known.
+ * Instructions for a section's groups. Walks over the groups once to learn when each number is used
+ * last, and once more to give out slots and write instructions, whose operands are by then known.
  */
 #include "schedule.h"
 
+#include <assert.h>
 #include <string.h>
-
-/* ---- Appending ------------------------------------------------------------------------------- */
-
-#define APPEND(plan, array, item)                                                                  \
-    (agi_memory_grow((plan)->memory, (void **)&(array), sizeof(*(array)), &array##_capacity,       \
-                     (uint64_t)array##_count + 1, UINT32_MAX) != AG_OK                             \
-         ? AG_OUT_OF_MEMORY                                                                        \
-         : ((array)[array##_count++] = (item), AG_OK))
-
-static ag_status add_instruction(agi_plan *plan, agi_instruction instruction)
-{
-    agi_section *s = plan->section;
-    if (agi_memory_grow(plan->memory, (void **)&s->instructions, sizeof(*s->instructions),
-                        &s->capacity, (uint64_t)s->count + 1, UINT32_MAX))
-        return AG_OUT_OF_MEMORY;
-    s->instructions[s->count++] = instruction;
-    return AG_OK;
-}
-
-static ag_status add_constant(agi_plan *plan, double number)
-{
-    ag_program *program = plan->program;
-    return APPEND(plan, program->constants, number);
-}
-
-/* ---- Operands -------------------------------------------------------------------------------- */
 
 typedef struct emission {
     agi_plan *plan;
     agi_slots slots;
-    uint32_t *nodes; /* room for a list of operands */
-    uint32_t nodes_capacity;
 } emission;
-
-static double number_of(const agi_plan *plan, uint32_t node)
-{
-    return plan->code->numbers[plan->code->at[node].a];
-}
-
-static ag_status place_constant(agi_plan *plan, uint32_t node, uint32_t *at)
-{
-    if (plan->constant[node] == AGI_NO_INDEX) {
-        plan->constant[node] = plan->program->constants_count;
-        if (add_constant(plan, number_of(plan, node)) != AG_OK)
-            return AG_OUT_OF_MEMORY;
-    }
-    *at = plan->constant[node];
-    return AG_OK;
-}
-
-/* The slot, or index in another space, of a node that is no constant. */
-static agi_address find(const agi_plan *plan, uint32_t node)
-{
-    agi_address address = agi_locate(plan, node);
-    if (address.space == AGI_SLOTS) {
-        address.at += plan->ranges[address.vector].slot;
-        address.vector = 0;
-    }
-    return address;
-}
-
-static bool are_same(uint32_t n, const uint32_t *nodes)
-{
-    for (uint32_t i = 1; i < n; i++)
-        if (nodes[i] != nodes[0])
-            return false;
-    return true;
-}
-
-static bool are_constants(const agi_plan *plan, uint32_t n, const uint32_t *nodes)
-{
-    for (uint32_t i = 0; i < n; i++)
-        if (plan->code->ops[nodes[i]] != AGI_CONSTANT)
-            return false;
-    return true;
-}
-
-/* n nodes as one vector, if they lie like one. Constants are copied so that they do. */
-static ag_status make_vector(agi_plan *plan, uint32_t n, const uint32_t *nodes, agi_vector *vector,
-                             bool *fits)
-{
-    *fits = true;
-    if (n > 0 && are_constants(plan, n, nodes)) {
-        *vector = (agi_vector){plan->program->constants_count, 1, AGI_CONSTANTS};
-        if (n == 1 || are_same(n, nodes)) {
-            vector->stride = 0;
-            return place_constant(plan, nodes[0], &vector->at);
-        }
-        for (uint32_t i = 0; i < n; i++)
-            if (add_constant(plan, number_of(plan, nodes[i])) != AG_OK)
-                return AG_OUT_OF_MEMORY;
-        return AG_OK;
-    }
-    for (uint32_t i = 0; i < n && *fits; i++)
-        *fits = plan->code->ops[nodes[i]] != AGI_CONSTANT;
-    if (!*fits || n == 0)
-        return AG_OK;
-    const agi_address first = find(plan, nodes[0]);
-    *vector = (agi_vector){first.at, n == 1 ? 0 : 1, first.space};
-    for (uint32_t i = 1; i < n && *fits; i++) {
-        const agi_address p = find(plan, nodes[i - 1]), q = find(plan, nodes[i]);
-        const int64_t step = (int64_t)q.at - p.at;
-        if (i == 1 && step < INT32_MAX / 2 && step > INT32_MIN / 2)
-            vector->stride = (int32_t)step;
-        *fits = q.space == first.space && step == vector->stride;
-    }
-    return AG_OK;
-}
-
-/* n nodes as elements: a vector, a list, or, where they lie in different spaces, copies. */
-static ag_status make_elements(emission *e, uint32_t n, const uint32_t *nodes,
-                               agi_elements *elements)
-{
-    agi_plan *plan = e->plan;
-    agi_records *records = &plan->program->records;
-    *elements = (agi_elements){.n = n, .list = AGI_NO_INDEX};
-    bool fits;
-    if (make_vector(plan, n, nodes, &elements->vector, &fits) != AG_OK)
-        return AG_OUT_OF_MEMORY;
-    if (fits)
-        return AG_OK;
-    bool in_slots = true;
-    for (uint32_t i = 0; i < n; i++)
-        in_slots = in_slots && agi_locate(plan, nodes[i]).space == AGI_SLOTS;
-    if (in_slots) {
-        elements->vector = (agi_vector){0, 0, AGI_SLOTS};
-        elements->list = records->lists_count;
-        for (uint32_t i = 0; i < n; i++)
-            if (APPEND(plan, records->lists, find(plan, nodes[i]).at))
-                return AG_OUT_OF_MEMORY;
-        return AG_OK;
-    }
-    uint32_t slot; /* stays taken */
-    if (agi_take_slots(&e->slots, n, &slot) != AG_OK)
-        return AG_OUT_OF_MEMORY;
-    elements->vector = (agi_vector){slot, 1, AGI_SLOTS};
-    for (uint32_t i = 0; i < n; i++) {
-        agi_instruction copy = {.op = AGI_DETACH, .n = 1, .out = slot + i};
-        if (make_vector(plan, 1, &nodes[i], &copy.x[0], &fits) != AG_OK ||
-            add_instruction(plan, copy) != AG_OK)
-            return AG_OUT_OF_MEMORY;
-    }
-    return AG_OK;
-}
-
-static uint32_t *reserve_nodes(emission *e, uint64_t n)
-{
-    return agi_memory_grow(e->plan->memory, (void **)&e->nodes, sizeof(*e->nodes),
-                           &e->nodes_capacity, n, UINT32_MAX) == AG_OK
-               ? e->nodes
-               : NULL;
-}
 
 /* ---- Gates ----------------------------------------------------------------------------------- */
 
-static ag_status emit_gate(emission *e, const agi_group *group, uint32_t out)
+static ag_status emit_gate(agi_plan *plan, const agi_group *group, uint32_t out)
 {
-    agi_plan *plan = e->plan;
     const uint32_t *members = plan->members + group->begin;
     agi_instruction instruction = {.op = group->op, .n = group->n, .out = out};
-    const uint32_t operands = agi_code_operand_count(plan->code, members[0]);
-    uint32_t *nodes = reserve_nodes(e, group->n);
-    if (nodes == NULL)
+    const uint32_t operands = agi_list_code(plan->code, members[0]).n;
+    if (agi_reserve_nodes(plan, group->n) != AG_OK)
         return AG_OUT_OF_MEMORY;
     for (uint32_t k = 0; k < operands; k++) {
         bool fits;
         for (uint32_t i = 0; i < group->n; i++)
-            nodes[i] = *agi_code_operand(plan->code, members[i], k);
-        if (make_vector(plan, group->n, nodes, &instruction.x[k], &fits) != AG_OK)
+            plan->nodes[i] = *agi_operand(agi_list_code(plan->code, members[i]), k);
+        if (agi_make_vector(plan, group->n, plan->nodes, &instruction.x[k], &fits) != AG_OK)
             return AG_OUT_OF_MEMORY;
+        assert(fits);
     }
-    return add_instruction(plan, instruction);
-}
-
-static bool is_same_vector_kind(agi_vector p, agi_vector q)
-{
-    return p.space == q.space && p.stride == q.stride;
+    return agi_add_instruction(plan, instruction);
 }
 
 static bool goes_on(agi_vector first, int32_t step, uint32_t repeat, agi_vector next,
                     int32_t *new_step)
 {
     *new_step = step;
-    if (!is_same_vector_kind(first, next))
+    if (next.space != first.space || next.stride != first.stride)
         return false;
     if (first.space == AGI_NOWHERE)
         return true;
     const int64_t distance = (int64_t)next.at - first.at;
-    if (repeat == 1 && distance < INT32_MAX / 2 && distance > INT32_MIN / 2)
+    if (repeat == 1 && agi_fits_stride(distance))
         *new_step = (int32_t)distance;
     return distance == (int64_t)*new_step * repeat;
 }
@@ -217,135 +65,183 @@ static ag_status add_factors(agi_plan *plan, agi_instruction *instruction, agi_f
         }
     }
     instruction->terms++;
-    return APPEND(plan, records->factors, next);
+    return AGI_APPEND(plan, records->factors, next);
 }
 
-/* out[i] = sum of lists[i], for lists that are one run; added to what is there, if told so. */
-static ag_status emit_products(emission *e, uint32_t n, const agi_terms_of *lists, uint32_t out,
-                               bool add)
+/* Puts the places of n terms into the order of their kinds, so that those which can be one record
+ * follow each other. NULL where there is no memory. */
+static const agi_keyed *order_terms(agi_plan *plan, uint32_t n, const agi_product *terms)
 {
-    agi_plan *plan = e->plan;
+    agi_keyed *keys = agi_reserve_keys(plan, n);
+    for (uint32_t t = 0; keys != NULL && t < n; t++) {
+        const agi_product *term = &terms[t];
+        uint64_t factor;
+        memcpy(&factor, &term->factor, sizeof(factor));
+        uint64_t kind = agi_mix(term->chain, factor);
+        kind = agi_mix(kind, term->p == AGI_NO_INDEX ? term->p : plan->place[term->p].vector);
+        kind = agi_mix(kind, term->q == AGI_NO_INDEX ? term->q : plan->place[term->q].vector);
+        keys[t] = (agi_keyed){kind, 0, t};
+    }
+    return keys == NULL ? NULL : agi_sort_into_buckets(plan, n);
+}
+
+/* The t-th term of lists that are one run. */
+static ag_status make_factors(agi_plan *plan, uint32_t n, const agi_terms_of *lists, uint32_t t,
+                              agi_factors *factors)
+{
+    const agi_product *term = &lists[0].terms[t];
+    *factors = (agi_factors){.factor = term->factor, .chain = term->chain, .repeat = 1};
+    for (int side = 0; side < 2; side++) {
+        if ((side == 0 ? term->p : term->q) == AGI_NO_INDEX)
+            continue;
+        bool fits;
+        for (uint32_t i = 0; i < n; i++)
+            plan->nodes[i] = side == 0 ? lists[i].terms[t].p : lists[i].terms[t].q;
+        if (agi_make_vector(plan, n, plan->nodes, side == 0 ? &factors->p : &factors->q, &fits) !=
+            AG_OK)
+            return AG_OUT_OF_MEMORY;
+        assert(fits);
+    }
+    return AG_OK;
+}
+
+ag_status agi_emit_products(agi_plan *plan, uint32_t n, const agi_terms_of *lists, uint32_t out,
+                            bool add)
+{
     agi_instruction instruction = {
         .op = AGI_OP_PRODUCTS, .n = n, .out = out, .more = plan->program->records.factors_count};
-    if (add &&
-        add_factors(plan, &instruction,
-                    (agi_factors){
-                        .factor = 1, .p = {out, n == 1 ? 0 : 1, AGI_SLOTS}, .repeat = 1}) != AG_OK)
+    const agi_factors itself = {.factor = 1, .p = {out, n > 1, AGI_SLOTS}, .repeat = 1};
+    const uint32_t terms = lists[0].n;
+    const agi_keyed *order = terms > 2 ? order_terms(plan, terms, lists[0].terms) : NULL;
+    if ((terms > 2 && order == NULL) || agi_reserve_nodes(plan, n) != AG_OK ||
+        (add && add_factors(plan, &instruction, itself) != AG_OK))
         return AG_OUT_OF_MEMORY;
-    uint32_t *nodes = reserve_nodes(e, n);
-    if (nodes == NULL)
-        return AG_OUT_OF_MEMORY;
-    for (uint32_t t = 0; t < lists[0].n; t++) {
-        agi_factors next = {
-            .factor = lists[0].terms[t].factor, .chain = lists[0].terms[t].chain, .repeat = 1};
-        for (int side = 0; side < 2; side++) {
-            bool fits;
-            for (uint32_t i = 0; i < n; i++)
-                nodes[i] = side == 0 ? lists[i].terms[t].p : lists[i].terms[t].q;
-            if (nodes[0] != AGI_NO_INDEX &&
-                make_vector(plan, n, nodes, side == 0 ? &next.p : &next.q, &fits) != AG_OK)
-                return AG_OUT_OF_MEMORY;
-        }
-        if (add_factors(plan, &instruction, next) != AG_OK)
+    for (uint32_t t = 0; t < terms; t++) {
+        agi_factors next;
+        if (make_factors(plan, n, lists, order == NULL ? t : order[t].item, &next) != AG_OK ||
+            add_factors(plan, &instruction, next) != AG_OK)
             return AG_OUT_OF_MEMORY;
     }
-    return add_instruction(plan, instruction);
+    return agi_add_instruction(plan, instruction);
 }
 
-static ag_status emit_products_group(emission *e, const agi_group *group, uint32_t out)
+static ag_status emit_products(agi_plan *plan, const agi_group *group, uint32_t out)
 {
-    agi_plan *plan = e->plan;
-    agi_terms_of *lists = agi_new_array(plan->memory, group->n, sizeof(*lists));
+    agi_product none;
+    agi_terms_of one, *lists = &one;
+    if (group->n > 1)
+        lists = agi_new_array(plan->memory, group->n, sizeof(*lists));
     if (lists == NULL)
         return AG_OUT_OF_MEMORY;
     for (uint32_t i = 0; i < group->n; i++)
-        lists[i] =
-            agi_list_products(plan->code, plan->members[group->begin + i], &(agi_product){0});
-    const ag_status status = emit_products(e, group->n, lists, out, false);
-    agi_free_array(plan->memory, lists, group->n, sizeof(*lists));
+        lists[i] = agi_list_products(plan->code, plan->members[group->begin + i], &none);
+    const ag_status status = agi_emit_products(plan, group->n, lists, out, false);
+    if (group->n > 1)
+        agi_free_array(plan->memory, lists, group->n, sizeof(*lists));
     return status;
 }
 
-/* Gates over any number of operands, closures too: the record is a fold. */
+/* ---- Gates over any number of operands, closures --------------------------------------------- */
+
+static ag_status add_numbers(agi_plan *plan, uint32_t n, const double *numbers)
+{
+    agi_records *records = &plan->program->records;
+    if (agi_memory_grow(plan->memory, (void **)&records->numbers, sizeof(*records->numbers),
+                        &records->numbers_capacity, (uint64_t)records->numbers_count + n,
+                        UINT32_MAX))
+        return AG_OUT_OF_MEMORY;
+    memcpy(records->numbers + records->numbers_count, numbers, n * sizeof(*numbers));
+    records->numbers_count += n;
+    return AG_OK;
+}
+
+/* Operands x (side 0) or w of a fold. */
+static ag_status make_side(emission *e, agi_operand_list operands, uint32_t side, uint32_t sides,
+                           agi_elements *elements, agi_range *copy)
+{
+    const uint32_t n = operands.n / sides;
+    *copy = (agi_range){0};
+    *elements = (agi_elements){.list = AGI_NO_INDEX};
+    if (n == 0 || side >= sides)
+        return AG_OK;
+    if (agi_reserve_nodes(e->plan, n) != AG_OK)
+        return AG_OUT_OF_MEMORY;
+    for (uint32_t k = 0; k < n; k++)
+        e->plan->nodes[k] = *agi_operand(operands, k * sides + side);
+    return agi_make_elements(e->plan, &e->slots, n, e->plan->nodes, elements, copy);
+}
+
 static ag_status emit_fold(emission *e, const agi_group *group, uint32_t out)
 {
     agi_plan *plan = e->plan;
     agi_records *records = &plan->program->records;
     const agi_code *code = plan->code;
     const uint32_t node = plan->members[group->begin];
-    const agi_operands at = code->at[node];
     const agi_form form = (agi_form)agi_gate_forms[group->op];
-    const uint32_t stride = form == AGI_FORM_VALUES ? 2 : 1;
-    agi_fold fold = {.w = {.list = AGI_NO_INDEX}};
-    for (uint32_t side = 0; side < stride; side++) {
-        uint32_t *nodes = reserve_nodes(e, at.b);
-        if (nodes == NULL)
-            return AG_OUT_OF_MEMORY;
-        for (uint32_t k = 0; k < at.b; k++)
-            nodes[k] = *agi_code_operand(code, node, k * stride + side);
-        if (make_elements(e, at.b, nodes, side == 0 ? &fold.x : &fold.w) != AG_OK)
-            return AG_OUT_OF_MEMORY;
-    }
-    if (form == AGI_FORM_NUMBERS) {
-        fold.numbers = records->numbers_count;
-        for (uint32_t k = 0; k <= at.b; k++)
-            if (APPEND(plan, records->numbers, code->numbers[code->pool[at.a] + k]))
-                return AG_OUT_OF_MEMORY;
-    }
-    agi_instruction instruction = {
-        .op = group->op, .n = 1, .out = out, .more = records->folds_count};
+    const agi_operand_list operands = agi_list_code(code, node);
+    const uint32_t sides = form == AGI_FORM_VALUES ? 2 : 1;
+    agi_fold fold = {.numbers = records->numbers_count};
+    agi_range copies[2];
+    if (make_side(e, operands, 0, sides, &fold.x, &copies[0]) != AG_OK ||
+        make_side(e, operands, 1, sides, &fold.w, &copies[1]) != AG_OK)
+        return AG_OUT_OF_MEMORY;
+    const uint32_t *pool = code->pool + code->at[node].a;
+    if (form == AGI_FORM_NUMBERS &&
+        add_numbers(plan, operands.n + 1, code->numbers + *pool) != AG_OK)
+        return AG_OUT_OF_MEMORY;
     if (form == AGI_FORM_CLOSURE) {
         fold.numbers = records->closures_count;
-        if (APPEND(plan, records->closures, code->closures[code->pool[at.a]]))
+        if (AGI_APPEND(plan, records->closures, code->closures[*pool]) != AG_OK)
             return AG_OUT_OF_MEMORY;
     }
-    if (APPEND(plan, records->folds, fold))
+    const agi_instruction instruction = {
+        .op = group->op, .n = 1, .out = out, .more = records->folds_count};
+    if (AGI_APPEND(plan, records->folds, fold) != AG_OK ||
+        agi_add_instruction(plan, instruction) != AG_OK ||
+        agi_give_slots(&e->slots, copies[0].slot, copies[0].n) != AG_OK)
         return AG_OUT_OF_MEMORY;
-    return add_instruction(plan, instruction);
+    return agi_give_slots(&e->slots, copies[1].slot, copies[1].n);
 }
 
-static ag_status emit_comparison(emission *e, const agi_group *group)
+/* ---- Comparisons ----------------------------------------------------------------------------- */
+
+/* Comparisons are in the order of their nodes. NULL for one that depends on no input. */
+static const agi_comparison *find_comparison(const agi_code *code, uint32_t node)
 {
-    agi_plan *plan = e->plan;
+    uint32_t low = 0, high = code->comparisons_count;
+    while (low < high) {
+        const uint32_t middle = low + (high - low) / 2;
+        if (code->comparisons[middle].node < node)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    const bool is_there = low < code->comparisons_count && code->comparisons[low].node == node;
+    return is_there ? &code->comparisons[low] : NULL;
+}
+
+static ag_status emit_comparison(agi_plan *plan, const agi_group *group)
+{
     agi_records *records = &plan->program->records;
     const uint32_t node = plan->members[group->begin];
-    for (uint32_t i = 0; i < plan->code->comparisons_count; i++) {
-        const agi_comparison *comparison = &plan->code->comparisons[i];
-        if (comparison->node != node)
-            continue;
-        agi_instruction instruction = {
-            .op = group->op, .n = 1, .outcome = comparison->outcome, .more = records->texts_count};
-        const char *text = plan->code->texts + comparison->text;
-        for (size_t k = 0; k <= strlen(text); k++)
-            if (APPEND(plan, records->texts, text[k]))
-                return AG_OUT_OF_MEMORY;
-        for (uint32_t k = 0; k < 2; k++) {
-            bool fits;
-            if (make_vector(plan, 1, agi_code_operand(plan->code, node, k), &instruction.x[k],
-                            &fits) != AG_OK)
-                return AG_OUT_OF_MEMORY;
-        }
-        return add_instruction(plan, instruction);
-    }
-    return AG_OK; /* one that depends on no input */
+    const agi_comparison *comparison = find_comparison(plan->code, node);
+    if (comparison == NULL)
+        return AG_OK;
+    const agi_operands at = plan->code->at[node];
+    const char *text = plan->code->texts + comparison->text;
+    const size_t size = strlen(text) + 1;
+    agi_instruction instruction = {
+        .op = group->op, .n = 1, .outcome = comparison->outcome, .more = records->texts_count};
+    if (agi_memory_grow(plan->memory, (void **)&records->texts, 1, &records->texts_capacity,
+                        (uint64_t)records->texts_count + size, UINT32_MAX) ||
+        agi_find(plan, at.a, &instruction.x[0]) || agi_find(plan, at.b, &instruction.x[1]))
+        return AG_OUT_OF_MEMORY;
+    memcpy(records->texts + records->texts_count, text, size);
+    records->texts_count += (uint32_t)size;
+    return agi_add_instruction(plan, instruction);
 }
 
 /* ---- Scans ----------------------------------------------------------------------------------- */
-
-static ag_status find_anything(agi_plan *plan, uint32_t node, agi_vector *place)
-{
-    *place = (agi_vector){.space = AGI_CONSTANTS};
-    if (plan->code->ops[node] == AGI_CONSTANT)
-        return place_constant(plan, node, &place->at);
-    const agi_address address = find(plan, node);
-    *place = (agi_vector){address.at, 0, address.space};
-    return AG_OK;
-}
-
-static bool fits_stride(int64_t step)
-{
-    return step < INT32_MAX / 2 && step > INT32_MIN / 2;
-}
 
 /* Operand i of each of the steps, `columns` of them a step, as a piece of its own. */
 static ag_status make_column(agi_plan *plan, uint32_t columns, size_t steps, const uint32_t *nodes,
@@ -353,16 +249,16 @@ static ag_status make_column(agi_plan *plan, uint32_t columns, size_t steps, con
 {
     agi_records *records = &plan->program->records;
     agi_vector first, last, next;
-    if (find_anything(plan, nodes[0], &first) != AG_OK)
+    if (agi_find(plan, nodes[0], &first) != AG_OK)
         return AG_OUT_OF_MEMORY;
     *piece = (agi_piece){.x = first, .n = 1, .list = AGI_NO_INDEX};
     bool fits = true;
     last = first;
     for (size_t t = 1; t < steps && fits; t++) {
-        if (find_anything(plan, nodes[t * columns], &next) != AG_OK)
+        if (agi_find(plan, nodes[t * columns], &next) != AG_OK)
             return AG_OUT_OF_MEMORY;
         const int64_t step = (int64_t)next.at - last.at;
-        if (t == 1 && fits_stride(step))
+        if (t == 1 && agi_fits_stride(step))
             piece->step = (int32_t)step;
         fits = next.space == first.space && step == piece->step;
         last = next;
@@ -372,8 +268,9 @@ static ag_status make_column(agi_plan *plan, uint32_t columns, size_t steps, con
     piece->step = 0;
     piece->list = records->lists_count;
     for (size_t t = 0; t < steps; t++)
-        if (find_anything(plan, nodes[t * columns], &next) != AG_OK ||
-            APPEND(plan, records->lists, next.space) || APPEND(plan, records->lists, next.at))
+        if (agi_find(plan, nodes[t * columns], &next) != AG_OK ||
+            AGI_APPEND(plan, records->lists, next.space) ||
+            AGI_APPEND(plan, records->lists, next.at))
             return AG_OUT_OF_MEMORY;
     return AG_OK;
 }
@@ -384,9 +281,9 @@ static bool join(agi_piece *before, const agi_piece *piece)
     const int64_t stride = ((int64_t)piece->x.at - before->x.at) / before->n;
     if (before->list != AGI_NO_INDEX || piece->list != AGI_NO_INDEX ||
         before->x.space != piece->x.space || before->step != piece->step ||
-        (before->n == 1 ? !fits_stride(stride)
-                        : before->x.at + stride * before->n != piece->x.at ||
-                              stride != before->x.stride))
+        (before->n == 1
+             ? !agi_fits_stride(stride)
+             : before->x.at + stride * before->n != piece->x.at || stride != before->x.stride))
         return false;
     before->x.stride = (int32_t)stride;
     before->n++;
@@ -405,16 +302,15 @@ static ag_status make_pieces(agi_plan *plan, uint32_t columns, size_t steps, con
             return AG_OUT_OF_MEMORY;
         if (i > 0 && join(&records->pieces[records->pieces_count - 1], &piece))
             continue;
-        if (APPEND(plan, records->pieces, piece))
+        if (AGI_APPEND(plan, records->pieces, piece))
             return AG_OUT_OF_MEMORY;
         pieces->count++;
     }
     return AG_OK;
 }
 
-static ag_status emit_scan(emission *e, const agi_group *group, uint32_t out)
+static ag_status emit_scan(agi_plan *plan, const agi_group *group, uint32_t out)
 {
-    agi_plan *plan = e->plan;
     agi_records *records = &plan->program->records;
     const agi_code *code = plan->code;
     const uint32_t node = plan->members[group->begin];
@@ -427,7 +323,7 @@ static ag_status emit_scan(emission *e, const agi_group *group, uint32_t out)
         .output_count = scan->output_count,
         .check = plan->part != AGI_PART_BODY && agi_compares_inside(code, node),
     };
-    if (APPEND(plan, records->scans, step)) {
+    if (AGI_APPEND(plan, records->scans, step)) {
         ag_program_free(step.program);
         return AG_OUT_OF_MEMORY;
     }
@@ -441,11 +337,10 @@ static ag_status emit_scan(emission *e, const agi_group *group, uint32_t out)
         make_pieces(plan, inputs, scan->steps, state + scan->state_count, &step.inputs) != AG_OK)
         return AG_OUT_OF_MEMORY;
     for (uint32_t i = 0; i < step.shared.count; i++)
-        step.varies =
-            step.varies || records->pieces[step.shared.first + i].x.space == AGI_SLOTS;
+        step.varies = step.varies || records->pieces[step.shared.first + i].x.space == AGI_SLOTS;
     records->scans[which] = step;
-    return add_instruction(plan,
-                           (agi_instruction){.op = AGI_OP_SCAN, .n = 1, .out = out, .more = which});
+    return agi_add_instruction(
+        plan, (agi_instruction){.op = AGI_OP_SCAN, .n = 1, .out = out, .more = which});
 }
 
 /* ---- Matrices -------------------------------------------------------------------------------- */
@@ -458,11 +353,44 @@ static ag_status copy_numbers(agi_plan *plan, const agi_row *rows, uint32_t m, u
         for (uint32_t j = from; j < from + k; j++) {
             const agi_entry *entry = &plan->entries[rows[i].entries + j];
             const double number =
-                entry->p == AGI_NO_INDEX ? entry->factor : number_of(plan, entry->p);
-            if (add_constant(plan, number) != AG_OK)
+                entry->p == AGI_NO_INDEX ? entry->factor : agi_number_of(plan, entry->p);
+            if (agi_add_constant(plan, number) != AG_OK)
                 return AG_OUT_OF_MEMORY;
         }
     return AG_OK;
+}
+
+/* Where the matrix is. */
+static ag_status place_matrix(agi_plan *plan, const agi_row *rows, uint32_t from,
+                              agi_affine *affine)
+{
+    const agi_entry *first = &plan->entries[rows[0].entries + from],
+                    *below = &plan->entries[rows[1].entries + from];
+    if (first->p == AGI_NO_INDEX || plan->place[first->p].vector == AGI_IN_CONSTANTS) {
+        affine->p = (agi_vector){plan->program->constants_count, 0, AGI_CONSTANTS};
+        affine->row_stride = (int32_t)affine->k;
+        affine->column_stride = 1;
+        return copy_numbers(plan, rows, affine->m, from, affine->k);
+    }
+    agi_vector p, q;
+    if (agi_find(plan, first->p, &affine->p) != AG_OK || agi_find(plan, below->p, &p) != AG_OK ||
+        agi_find(plan, first[affine->k > 1].p, &q) != AG_OK)
+        return AG_OUT_OF_MEMORY;
+    affine->row_stride = (int32_t)((int64_t)p.at - affine->p.at);
+    affine->column_stride = affine->k > 1 ? (int32_t)((int64_t)q.at - affine->p.at) : 1;
+    return AG_OK;
+}
+
+static ag_status place_bias(agi_plan *plan, const agi_row *rows, uint32_t m, agi_vector *bias)
+{
+    bool fits;
+    if (agi_reserve_nodes(plan, m) != AG_OK)
+        return AG_OUT_OF_MEMORY;
+    for (uint32_t i = 0; i < m; i++)
+        plan->nodes[i] = rows[i].bias;
+    const ag_status status = agi_make_vector(plan, m, plan->nodes, bias, &fits);
+    assert(status != AG_OK || fits);
+    return status;
 }
 
 static ag_status emit_segment(emission *e, const agi_group *group, const agi_row *rows,
@@ -471,54 +399,37 @@ static ag_status emit_segment(emission *e, const agi_group *group, const agi_row
     agi_plan *plan = e->plan;
     agi_records *records = &plan->program->records;
     agi_affine affine = {.m = group->n, .k = k, .add = from > 0, .chain = rows[0].chain};
-    const agi_entry *first = &plan->entries[rows[0].entries + from];
-    if (first->p == AGI_NO_INDEX || plan->code->ops[first->p] == AGI_CONSTANT) {
-        affine.p = (agi_vector){plan->program->constants_count, 0, AGI_CONSTANTS};
-        affine.row_stride = (int32_t)k;
-        affine.column_stride = 1;
-        if (copy_numbers(plan, rows, group->n, from, k) != AG_OK)
-            return AG_OUT_OF_MEMORY;
-    } else {
-        const agi_address p = find(plan, first->p);
-        const agi_address below = find(plan, plan->entries[rows[1].entries + from].p);
-        affine.p = (agi_vector){p.at, 0, p.space};
-        affine.row_stride = (int32_t)((int64_t)below.at - p.at);
-        affine.column_stride = k == 1 ? 1 : (int32_t)((int64_t)find(plan, first[1].p).at - p.at);
-    }
-    uint32_t *nodes = reserve_nodes(e, k > group->n ? k : group->n);
-    if (nodes == NULL)
+    agi_range copy;
+    if (place_matrix(plan, rows, from, &affine) != AG_OK ||
+        (from == 0 && rows[0].bias != AGI_NO_INDEX &&
+         place_bias(plan, rows, group->n, &affine.bias) != AG_OK) ||
+        agi_reserve_nodes(plan, k) != AG_OK)
         return AG_OUT_OF_MEMORY;
     for (uint32_t j = 0; j < k; j++)
-        nodes[j] = first[j].x;
-    if (make_elements(e, k, nodes, &affine.x) != AG_OK)
+        plan->nodes[j] = plan->entries[rows[0].entries + from + j].x;
+    const agi_instruction instruction = {
+        .op = AGI_OP_AFFINE, .n = group->n, .out = out, .more = records->affine_count};
+    if (agi_make_elements(plan, &e->slots, k, plan->nodes, &affine.x, &copy) != AG_OK ||
+        AGI_APPEND(plan, records->affine, affine) != AG_OK ||
+        agi_add_instruction(plan, instruction) != AG_OK)
         return AG_OUT_OF_MEMORY;
-    if (from == 0 && rows[0].bias != AGI_NO_INDEX) {
-        bool fits;
-        for (uint32_t i = 0; i < group->n; i++)
-            nodes[i] = rows[i].bias;
-        if (make_vector(plan, group->n, nodes, &affine.bias, &fits) != AG_OK)
-            return AG_OUT_OF_MEMORY;
-    }
-    if (APPEND(plan, records->affine, affine))
-        return AG_OUT_OF_MEMORY;
-    return add_instruction(plan, (agi_instruction){.op = AGI_OP_AFFINE,
-                                                   .n = group->n,
-                                                   .out = out,
-                                                   .more = records->affine_count - 1});
+    return agi_give_slots(&e->slots, copy.slot, copy.n);
 }
 
 /* What the rows have beside matrix and bias is added, run by run. */
-static ag_status emit_rests(emission *e, const agi_group *group, const agi_row *rows, uint32_t out)
+static ag_status emit_rests(agi_plan *plan, const agi_group *group, const agi_row *rows,
+                            uint32_t out)
 {
-    agi_plan *plan = e->plan;
     agi_terms_of *lists = agi_new_array(plan->memory, group->n, sizeof(*lists));
-    ag_status status = lists == NULL ? AG_OUT_OF_MEMORY : AG_OK;
-    for (uint32_t i = 0; i < group->n && status == AG_OK; i++)
+    if (lists == NULL)
+        return AG_OUT_OF_MEMORY;
+    for (uint32_t i = 0; i < group->n; i++)
         lists[i] = (agi_terms_of){plan->rests + rows[i].rest, rows[i].rest_count};
+    ag_status status = AG_OK;
     for (uint32_t i = 0, length; status == AG_OK && i < group->n; i += length) {
         length = agi_measure_products(plan, group->n - i, lists + i);
         if (lists[i].n > 0)
-            status = emit_products(e, length, lists + i, out + i, true);
+            status = agi_emit_products(plan, length, lists + i, out + i, true);
     }
     agi_free_array(plan->memory, lists, group->n, sizeof(*lists));
     return status;
@@ -526,228 +437,107 @@ static ag_status emit_rests(emission *e, const agi_group *group, const agi_row *
 
 static ag_status emit_affine(emission *e, const agi_group *group, uint32_t out)
 {
-    const agi_row *rows = e->plan->rows + e->plan->matrices[group->more].first_row;
-    for (uint32_t from = 0, k; from < rows[0].k; from += k) {
-        k = agi_measure_segment(e->plan, &rows[0], from);
-        if (emit_segment(e, group, rows, from, k, out) != AG_OK)
+    const agi_matrix *matrix = &e->plan->matrices[group->more];
+    const agi_row *rows = e->plan->rows + matrix->first_row;
+    const uint32_t *segments = e->plan->segments + matrix->first_segment;
+    uint32_t from = 0;
+    for (uint32_t s = 0; s < matrix->segments; from += segments[s++])
+        if (emit_segment(e, group, rows, from, segments[s], out) != AG_OK)
             return AG_OUT_OF_MEMORY;
-    }
-    return emit_rests(e, group, rows, out);
+    return emit_rests(e->plan, group, rows, out);
 }
 
-/* ---- Outputs --------------------------------------------------------------------------------- */
+/* ---- Last uses ------------------------------------------------------------------------------- */
 
-/* One matrix product for each of the products that the block's outputs are sums of. */
-static ag_status emit_block(emission *e, const agi_block *block)
+/* Whose slots a node's number is in: outputs of a scan are in its vector. */
+static uint32_t find_owner(const agi_plan *plan, uint32_t node)
 {
-    agi_plan *plan = e->plan;
-    const agi_code *code = plan->code;
-    agi_records *records = &plan->program->records;
-    agi_product one;
-    const uint32_t *outputs = code->outputs + block->out;
-    const uint32_t terms = agi_list_products(code, outputs[0], &one).n;
-    for (uint32_t t = 0; t < terms; t++) {
-        const agi_product term = agi_list_products(code, outputs[0], &one).terms[t];
-        agi_outer outer = {.m = block->m,
-                           .k = block->k,
-                           .out = block->out,
-                           .row_stride = (int32_t)block->row_stride,
-                           .column_stride = 1,
-                           .b_each = AGI_NO_INDEX,
-                           .factor = term.factor,
-                           .chain = !term.chain         ? AGI_CHAIN_NONE
-                                    : block->q_constant ? AGI_CHAIN_B
-                                                        : AGI_CHAIN_A,
-                           .first = t == 0};
-        uint32_t *nodes = reserve_nodes(e, (uint64_t)block->m + block->k);
-        if (nodes == NULL)
-            return AG_OUT_OF_MEMORY;
-        for (uint32_t i = 0; i < block->m; i++) {
-            const agi_product *p =
-                &agi_list_products(code, outputs[i * block->row_stride], &one).terms[t];
-            nodes[i] = block->q_constant ? p->q : p->p;
-        }
-        bool is_each = true;
-        for (uint32_t j = 0; j < block->k; j++) {
-            const agi_product *p = &agi_list_products(code, outputs[j], &one).terms[t];
-            const uint32_t node = block->q_constant ? p->p : p->q;
-            nodes[block->m + j] = node;
-            is_each = is_each && code->ops[node] == AGI_OP_EACH &&
-                      code->at[node].a == code->at[nodes[block->m]].a + j;
-        }
-        if (is_each)
-            outer.b_each = code->at[nodes[block->m]].a;
-        if (make_elements(e, block->m, nodes, &outer.a) != AG_OK ||
-            make_elements(e, block->k, e->nodes + block->m, &outer.b) != AG_OK ||
-            APPEND(plan, records->outer, outer) ||
-            add_instruction(plan, (agi_instruction){.op = AGI_OP_OUTER,
-                                                    .n = block->m,
-                                                    .more = records->outer_count - 1}) != AG_OK)
-            return AG_OUT_OF_MEMORY;
-    }
-    return AG_OK;
+    return plan->code->ops[node] == AGI_OP_PROJECT ? plan->code->at[node].a : node;
 }
 
-/* Runs of outputs, of one role, that lie at constant strides. */
-static ag_status emit_outputs(emission *e, uint8_t op, uint32_t n, const uint32_t *numbers,
-                              const uint32_t *nodes)
-{
-    agi_plan *plan = e->plan;
-    for (uint32_t i = 0, length; i < n; i += length) {
-        agi_instruction instruction = {
-            .op = op, .out = numbers[i], .out_stride = 1, .first = op == AGI_OP_SUMS};
-        bool fits;
-        if (make_vector(plan, 1, &nodes[i], &instruction.x[0], &fits) != AG_OK)
-            return AG_OUT_OF_MEMORY;
-        agi_vector last = instruction.x[0];
-        for (length = 1; i + length < n; length++) {
-            agi_vector next;
-            if (make_vector(plan, 1, &nodes[i + length], &next, &fits) != AG_OK)
-                return AG_OUT_OF_MEMORY;
-            const int64_t step = (int64_t)next.at - last.at;
-            const int32_t out_step = (int32_t)(numbers[i + length] - numbers[i + length - 1]);
-            if (length == 1) {
-                instruction.x[0].stride = (int32_t)step;
-                instruction.out_stride = out_step;
-            }
-            if (next.space != last.space || step != instruction.x[0].stride ||
-                out_step != instruction.out_stride)
-                break;
-            last = next;
-        }
-        if (length == 1) {
-            instruction.x[0].stride = 0;
-            instruction.out_stride = 1;
-        }
-        instruction.n = length;
-        if (add_instruction(plan, instruction) != AG_OK)
-            return AG_OUT_OF_MEMORY;
-    }
-    return AG_OK;
-}
-
-static ag_status emit_body_outputs(emission *e)
-{
-    agi_plan *plan = e->plan;
-    const agi_code *code = plan->code;
-    const uint32_t most = code->sum_count > code->map_count ? code->sum_count : code->map_count;
-    uint32_t *numbers = agi_new_array(plan->memory, most, sizeof(*numbers));
-    uint32_t *nodes = agi_new_array(plan->memory, most, sizeof(*nodes));
-    ag_status status = numbers != NULL && nodes != NULL ? AG_OK : AG_OUT_OF_MEMORY;
-    uint32_t n = 0;
-    if (status == AG_OK) {
-        for (uint32_t o = 0; o < code->map_count; o++) {
-            numbers[o] = o;
-            nodes[o] = code->outputs[code->sum_count + o];
-        }
-        status = emit_outputs(e, AGI_OP_STORE, code->map_count, numbers, nodes);
-        for (uint32_t o = 0; o < code->sum_count; o++)
-            if (!plan->absorbed[code->outputs[o]]) {
-                numbers[n] = o;
-                nodes[n++] = code->outputs[o];
-            }
-    }
-    if (status == AG_OK)
-        status = emit_outputs(e, AGI_OP_SUMS, n, numbers, nodes);
-    for (uint32_t b = 0; status == AG_OK && b < plan->blocks_count; b++)
-        status = emit_block(e, &plan->blocks[b]);
-    agi_free_array(plan->memory, numbers, most, sizeof(*numbers));
-    agi_free_array(plan->memory, nodes, most, sizeof(*nodes));
-    return status;
-}
-
-/* Outputs computed once may be inputs or constants; they need a slot all the same. */
-static ag_status emit_once_outputs(emission *e)
-{
-    agi_plan *plan = e->plan;
-    const agi_code *code = plan->code;
-    for (uint32_t o = 0; o < code->once_count; o++) {
-        const uint32_t node = code->outputs[code->sum_count + code->map_count + o];
-        uint32_t *slot = &plan->program->once_slots[o];
-        if (plan->member[node]) {
-            *slot = find(plan, node).at;
-            continue;
-        }
-        agi_instruction copy = {.op = AGI_DETACH, .n = 1};
-        bool fits;
-        if (agi_take_slots(&e->slots, 1, &copy.out) != AG_OK ||
-            make_vector(plan, 1, &node, &copy.x[0], &fits) != AG_OK ||
-            add_instruction(plan, copy) != AG_OK)
-            return AG_OUT_OF_MEMORY;
-        *slot = copy.out;
-    }
-    return AG_OK;
-}
-
-/* ---- The section ----------------------------------------------------------------------------- */
-
-static void keep(agi_plan *plan, uint32_t node)
-{
-    if (node != AGI_NO_INDEX && plan->member[node] && plan->place[node].vector != AGI_NO_INDEX)
-        plan->ranges[plan->place[node].vector].last = AGI_NO_INDEX;
-}
-
+/* The number is needed by the group; AGI_NO_INDEX: at the section's end, or beyond. */
 static void use(agi_plan *plan, uint32_t node, uint32_t group)
 {
     if (node == AGI_NO_INDEX || !plan->member[node])
         return;
-    agi_range *range = &plan->ranges[plan->place[node].vector];
-    if (range->last != AGI_NO_INDEX)
-        range->last = group;
+    uint32_t *last = &plan->last[find_owner(plan, node)];
+    if (*last != AGI_NO_INDEX)
+        *last = group;
 }
 
-/* What other sections and the section's own end look at. */
-static void keep_outputs(agi_plan *plan)
+static void use_operands(agi_plan *plan, uint32_t node, uint32_t group)
 {
-    const agi_code *code = plan->code;
-    const uint32_t in_body = code->sum_count + code->map_count;
-    for (uint32_t o = 0; o < agi_output_count(code); o++) {
-        const uint32_t node = code->outputs[o];
-        keep(plan, node);
-        for (uint32_t k = 0;
-             o < in_body && plan->absorbed[node] && k < agi_code_operand_count(code, node); k++)
-            keep(plan, *agi_code_operand(code, node, k));
-    }
-    for (uint32_t i = 0; plan->part == AGI_PART_ONCE && i < code->count; i++)
-        for (uint32_t k = 0; plan->varies[i] && k < agi_code_operand_count(code, i); k++)
-            keep(plan, *agi_code_operand(code, i, k));
+    const agi_operand_list operands = agi_list_code(plan->code, node);
+    for (uint32_t k = 0; k < operands.n; k++)
+        use(plan, *agi_operand(operands, k), group);
 }
 
 static void find_last_uses(agi_plan *plan)
 {
-    for (uint32_t r = 0; r < plan->ranges_count; r++)
-        plan->ranges[r].last = 0;
-    keep_outputs(plan);
+    const agi_code *code = plan->code;
     for (uint32_t g = 0; g < plan->groups_count; g++)
         for (uint32_t i = 0; i < plan->groups[g].n; i++) {
             const uint32_t node = plan->members[plan->groups[g].begin + i];
-            use(plan, node, g);
-            for (uint32_t k = 0; k < agi_code_operand_count(plan->code, node); k++)
-                use(plan, *agi_code_operand(plan->code, node, k), g);
+            plan->last[node] = g;
+            use_operands(plan, node, g);
         }
+    for (uint32_t o = 0; o < agi_output_count(code); o++) {
+        use(plan, code->outputs[o], AGI_NO_INDEX);
+        if (plan->part == AGI_PART_BODY && plan->absorbed[code->outputs[o]])
+            use_operands(plan, code->outputs[o], AGI_NO_INDEX);
+    }
+    for (uint32_t i = 0; plan->part == AGI_PART_ONCE && i < code->count; i++)
+        if (plan->varies[i])
+            use_operands(plan, i, AGI_NO_INDEX);
 }
 
-/* Gives back the slots of vectors whose last use this group was. */
-static ag_status free_after(emission *e, uint32_t g)
+/* Members in the order of their last uses, in plan->work; those of group g are the ones before
+ * ends[g] and behind the last group's. */
+static void sort_by_last_use(agi_plan *plan, uint32_t *ends)
 {
-    agi_plan *plan = e->plan;
-    const agi_group *group = &plan->groups[g];
-    for (uint32_t i = 0; i < group->n; i++) {
-        const uint32_t node = plan->members[group->begin + i];
-        const uint32_t n = agi_code_operand_count(plan->code, node);
-        for (uint32_t k = 0; k <= n; k++) {
-            const uint32_t x = k == n ? node : *agi_code_operand(plan->code, node, k);
-            if (x == AGI_NO_INDEX || !plan->member[x])
-                continue;
-            agi_range *range = &plan->ranges[plan->place[x].vector];
-            if (range->last != g || range->n == 0)
-                continue;
-            if (agi_give_slots(&e->slots, range->slot, range->n) != AG_OK)
-                return AG_OUT_OF_MEMORY;
-            range->n = 0;
-        }
+    memset(ends, 0, plan->groups_count * sizeof(*ends));
+    for (uint32_t i = 0; i < plan->members_count; i++)
+        if (plan->last[plan->members[i]] != AGI_NO_INDEX)
+            ends[plan->last[plan->members[i]]]++;
+    uint32_t begin = 0;
+    for (uint32_t g = 0; g < plan->groups_count; g++) {
+        const uint32_t n = ends[g];
+        ends[g] = begin;
+        begin += n;
     }
-    return AG_OK;
+    for (uint32_t i = 0; i < plan->members_count; i++)
+        if (plan->last[plan->members[i]] != AGI_NO_INDEX)
+            plan->work[ends[plan->last[plan->members[i]]]++] = plan->members[i];
+}
+
+/* Gives back the slots of n nodes, which are in the order of vectors. */
+static ag_status free_nodes(emission *e, uint32_t n, const uint32_t *nodes)
+{
+    const agi_plan *plan = e->plan;
+    agi_range free = {0};
+    for (uint32_t i = 0; i < n; i++) {
+        const agi_place place = plan->place[nodes[i]];
+        const agi_range *range = &plan->ranges[place.vector];
+        const uint32_t slot = range->slot + place.element;
+        const uint32_t size = plan->code->ops[nodes[i]] == AGI_OP_SCAN ? range->n : 1;
+        if (free.slot + free.n != slot) {
+            if (agi_give_slots(&e->slots, free.slot, free.n) != AG_OK)
+                return AG_OUT_OF_MEMORY;
+            free = (agi_range){.slot = slot};
+        }
+        free.n += size;
+    }
+    return agi_give_slots(&e->slots, free.slot, free.n);
+}
+
+/* ---- The section ----------------------------------------------------------------------------- */
+
+static ag_status emit_load(agi_plan *plan, const agi_group *group, uint32_t out)
+{
+    const uint32_t first = plan->code->at[plan->members[group->begin]].a;
+    const agi_instruction load = {
+        .op = AGI_OP_LOAD, .n = group->n, .out = out, .x = {{.at = first, .stride = 1}}};
+    return agi_add_instruction(plan, load);
 }
 
 static ag_status emit_group(emission *e, const agi_group *group)
@@ -755,19 +545,14 @@ static ag_status emit_group(emission *e, const agi_group *group)
     agi_plan *plan = e->plan;
     const uint32_t out = plan->ranges[group->vector].slot + group->element;
     switch (group->op) {
-    case AGI_OP_LOAD: {
-        const uint32_t first = plan->code->at[plan->members[group->begin]].a;
-        return add_instruction(plan, (agi_instruction){.op = AGI_OP_LOAD,
-                                                       .n = group->n,
-                                                       .out = out,
-                                                       .x = {{.at = first, .stride = 1}}});
-    }
+    case AGI_OP_LOAD:
+        return emit_load(plan, group, out);
     case AGI_OP_AFFINE:
         return emit_affine(e, group, out);
     case AGI_OP_PRODUCTS:
-        return emit_products_group(e, group, out);
+        return emit_products(plan, group, out);
     case AGI_OP_SCAN:
-        return emit_scan(e, group, out);
+        return emit_scan(plan, group, out);
     default:
         break;
     }
@@ -778,33 +563,46 @@ static ag_status emit_group(emission *e, const agi_group *group)
     case AGI_FORM_CLOSURE:
         return emit_fold(e, group, out);
     case AGI_FORM_COMPARE:
-        return emit_comparison(e, group);
+        return emit_comparison(plan, group);
     default:
-        return emit_gate(e, group, out);
+        return emit_gate(plan, group, out);
     }
+}
+
+static ag_status emit_groups(emission *e, const uint32_t *ends)
+{
+    agi_plan *plan = e->plan;
+    ag_status status = AG_OK;
+    for (uint32_t g = 0, begin = 0; g < plan->groups_count && status == AG_OK; g++) {
+        const agi_group *group = &plan->groups[g];
+        agi_range *range = &plan->ranges[group->vector];
+        if (group->element == 0)
+            status = agi_take_slots(&e->slots, range->n, &range->slot);
+        if (status == AG_OK)
+            status = emit_group(e, group);
+        if (status == AG_OK)
+            status = free_nodes(e, ends[g] - begin, plan->work + begin);
+        begin = ends[g];
+    }
+    return status;
 }
 
 ag_status agi_emit_section(agi_plan *plan)
 {
     emission e = {.plan = plan, .slots = {.memory = plan->memory}};
-    find_last_uses(plan);
-    ag_status status = AG_OK;
-    for (uint32_t g = 0; g < plan->groups_count && status == AG_OK; g++) {
-        const agi_group *group = &plan->groups[g];
-        agi_range *range = &plan->ranges[group->vector];
-        if (group->element == 0)
-            status = agi_take_slots(&e.slots, range->n, &range->slot);
-        if (status == AG_OK)
-            status = emit_group(&e, group);
-        if (status == AG_OK)
-            status = free_after(&e, g);
+    uint32_t *ends = agi_new_array(plan->memory, plan->groups_count, sizeof(*ends));
+    ag_status status = ends == NULL ? AG_OUT_OF_MEMORY : AG_OK;
+    if (status == AG_OK) {
+        find_last_uses(plan);
+        sort_by_last_use(plan, ends);
+        status = emit_groups(&e, ends);
     }
     if (status == AG_OK && plan->part == AGI_PART_ONCE)
-        status = emit_once_outputs(&e);
+        status = agi_emit_once_outputs(plan, &e.slots);
     if (status == AG_OK && plan->part == AGI_PART_BODY)
-        status = emit_body_outputs(&e);
+        status = agi_emit_body_outputs(plan, &e.slots);
     plan->section->slots = e.slots.end;
     agi_slots_free(&e.slots);
-    agi_memory_release(plan->memory, e.nodes, e.nodes_capacity * sizeof(*e.nodes));
+    agi_free_array(plan->memory, ends, plan->groups_count, sizeof(*ends));
     return status;
 }

@@ -301,7 +301,7 @@ void agi_drop_scans(ag_graph *graph, uint32_t count);
 /* Gradients of a scan. */
 typedef struct agi_scan_sweep {
     void *user;
-    double (*upstream)(void *user, uint32_t output);                     /* node of an output */
+    double (*upstream)(void *user, uint32_t output);                 /* node of an output */
     void (*contribute)(void *user, uint32_t k, double contribution); /* to the k-th operand */
 } agi_scan_sweep;
 

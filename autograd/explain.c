@@ -37,7 +37,8 @@ static void print_forward(agi_printer *printer, const agi_trace *trace)
         agi_put(printer, "= ");
         agi_put_gate(printer, trace, i, SIZE_MAX);
         agi_end_cell(printer);
-        agi_put_number_cell(printer, trace->graph->data[trace->nodes[i]]);
+        if (!agi_is_scan(trace, i))
+            agi_put_number_cell(printer, trace->graph->data[trace->nodes[i]]);
         agi_end_row(printer);
     }
 }
@@ -62,12 +63,12 @@ static void print_edge(agi_printer *printer, const agi_trace *trace, uint32_t pl
     put_name_cell(printer, trace, operand);
     agi_put(printer, "<- ");
     put_name_cell(printer, trace, place);
-    if (agi_has_locals(trace, place)) {
+    if (agi_is_scan(trace, place)) {
+        agi_end_cell(printer);
+    } else {
         agi_put_number_cell(printer, trace->gradients[place]);
         agi_put(printer, "* ");
         agi_put_number(printer, trace->locals[edge]);
-    } else {
-        agi_end_cell(printer);
     }
     agi_end_cell(printer);
     agi_put_local(printer, trace, place, k);

@@ -110,31 +110,20 @@ static bool is_pure(uint8_t op)
     return op < AGI_GATE_COUNT && op != AGI_CLOSURE && agi_gate_forms[op] != AGI_FORM_COMPARE;
 }
 
-static ag_status fold_all(agi_code *code, ag_graph *source, uint32_t *to)
-{
-    for (uint32_t i = 0; i < code->count; i++) {
-        const agi_operand_list operands = agi_list_code(code, i);
-        for (uint32_t k = 0; k < operands.n; k++) {
-            uint32_t *operand = agi_operand(operands, k);
-            *operand = to[*operand];
-        }
-        to[i] = i;
-        if (!is_pure(code->ops[i]))
-            continue;
-        if (are_constants(code, operands) && fold(code, source, i) != AG_OK)
-            return AG_OUT_OF_MEMORY;
-        to[i] = simplify(code, i);
-        source->data[i] = source->data[to[i]]; /* constants that use it are evaluated from there */
-    }
-    return AG_OK;
-}
-
 ag_status agi_fold_constants(agi_code *code, ag_graph *source)
 {
-    uint32_t *to = agi_new_array(code->memory, code->count, sizeof(*to));
-    const ag_status status = to == NULL ? AG_OUT_OF_MEMORY : fold_all(code, source, to);
-    for (uint32_t i = 0; status == AG_OK && i < agi_output_count(code); i++)
-        code->outputs[i] = to[code->outputs[i]];
-    agi_free_array(code->memory, to, code->count, sizeof(*to));
-    return status;
+    if (agi_reserve_to(code) != AG_OK)
+        return AG_OUT_OF_MEMORY;
+    for (uint32_t i = 0; i < code->count; i++) {
+        agi_redirect_operands(code, i);
+        code->to[i] = i;
+        if (!is_pure(code->ops[i]))
+            continue;
+        if (are_constants(code, agi_list_code(code, i)) && fold(code, source, i) != AG_OK)
+            return AG_OUT_OF_MEMORY;
+        code->to[i] = simplify(code, i);
+        source->data[i] = source->data[code->to[i]]; /* what uses it is evaluated from there */
+    }
+    agi_redirect_ends(code);
+    return AG_OK;
 }

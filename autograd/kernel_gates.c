@@ -103,6 +103,14 @@ static inline stream repeat(const num *at, num *beside)
     return (stream){beside, 0};
 }
 
+/* n <= CHUNK numbers, `step` apart. */
+static inline stream bring_together(const num *at, ptrdiff_t step, size_t n, num *beside)
+{
+    for (size_t i = 0; i < n; i += WIDTH)
+        store(beside + i, collect(at + (ptrdiff_t)i * step, step, n - i));
+    return (stream){beside, WIDTH};
+}
+
 /* Whether an operand can be read in one go, for all elements and lanes. */
 static inline bool open_whole(stream *s, num *beside, const agi_frame *frame, agi_vector v,
                               uint32_t n)
@@ -110,25 +118,24 @@ static inline bool open_whole(stream *s, num *beside, const agi_frame *frame, ag
     const num *at = locate(frame, v);
     const bool in_lanes = v.space == AGI_SLOTS && frame->lanes > 1;
     const int32_t stride = n == 1 ? in_lanes : v.stride;
-    if (stride == 1 && (in_lanes || frame->lanes == 1)) {
+    if (stride == 1 && (in_lanes || frame->lanes == 1))
         *s = (stream){at, WIDTH};
-        return true;
-    }
-    *s = repeat(at, beside);
-    return stride == 0 && !in_lanes;
+    else if (stride == 0 && !in_lanes)
+        *s = repeat(at, beside);
+    else if (frame->lanes == 1 && n <= CHUNK)
+        *s = bring_together(at, stride, n, beside);
+    else
+        return false;
+    return true;
 }
 
-/* n numbers of one row. */
+/* n <= CHUNK numbers of one row. */
 static inline stream open_part(num *beside, source from, size_t row, size_t column, size_t n)
 {
     const num *at = find_place(from, row, column);
-    if (from.column == 1)
-        return (stream){at, WIDTH};
-    if (from.column == 0)
-        return repeat(at, beside);
-    for (size_t i = 0; i < n; i += WIDTH)
-        store(beside + i, collect(at + (ptrdiff_t)i * from.column, from.column, n - i));
-    return (stream){beside, WIDTH};
+    return from.column == 1   ? (stream){at, WIDTH}
+           : from.column == 0 ? repeat(at, beside)
+                              : bring_together(at, from.column, n, beside);
 }
 
 /* Row by row, and a row chunk by chunk. */
@@ -156,12 +163,12 @@ static void run_gate(const agi_instruction *instruction, agi_frame *frame)
 {
     const gate_kernel *kernel = &kernels[instruction->op];
     num *out = (num *)frame->slots + (size_t)instruction->out * frame->lanes;
-    num beside[3][WIDTH];
+    num beside[3][CHUNK];
     stream s[3] = {{0}};
     bool in_one_go = true;
     for (size_t i = 0; i < kernel->arity; i++)
         in_one_go =
-            open_whole(&s[i], beside[i], frame, instruction->x[i], instruction->n) && in_one_go;
+            in_one_go && open_whole(&s[i], beside[i], frame, instruction->x[i], instruction->n);
     if (in_one_go)
         kernel->loop(instruction->n * frame->lanes, out, s[0], s[1], s[2]);
     else

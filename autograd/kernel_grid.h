@@ -72,13 +72,25 @@ static inline grid flatten(grid shape)
     return (grid){1, shape.rows * shape.columns};
 }
 
+/* F(0), F(1), ...: one for each number of a vector */
+#if AGI_VECTOR_BYTES * 8 / AGI_BITS == 2
+#define EACH(F) F(0), F(1)
+#elif AGI_VECTOR_BYTES * 8 / AGI_BITS == 4
+#define EACH(F) F(0), F(1), F(2), F(3)
+#elif AGI_VECTOR_BYTES * 8 / AGI_BITS == 8
+#define EACH(F) F(0), F(1), F(2), F(3), F(4), F(5), F(6), F(7)
+#else
+#define EACH(F)                                                                                    \
+    F(0), F(1), F(2), F(3), F(4), F(5), F(6), F(7), F(8), F(9), F(10), F(11), F(12), F(13), F(14), \
+        F(15)
+#endif
+
 /* n <= WIDTH numbers `step` apart; the others are copies of the first. */
 static inline vec collect(const num *at, ptrdiff_t step, size_t n)
 {
-    vec v;
-    for (size_t i = 0; i < WIDTH; i++)
-        v[i] = at[i < n ? (ptrdiff_t)i * step : 0];
-    return v;
+#define GET(i) at[(i) < n ? (ptrdiff_t)(i)*step : 0]
+    return (vec){EACH(GET)};
+#undef GET
 }
 
 #endif

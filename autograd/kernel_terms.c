@@ -185,10 +185,9 @@ static inline vec get_terms(const list *l, size_t k, size_t n)
 {
     if (l->index == NULL && l->step == 1)
         return n < WIDTH ? load_part(l->at + k, n) : load(l->at + k);
-    vec v;
-    for (size_t i = 0; i < WIDTH; i++)
-        v[i] = *find_term(l, i < n ? k + i : k);
-    return v;
+#define GET(i) *find_term(l, (i) < n ? k + (i) : k)
+    return (vec){EACH(GET)};
+#undef GET
 }
 
 /* A fold at work. */
@@ -236,12 +235,9 @@ static AGI_INLINE vec fold_lanes(const terms *t, size_t lane, fold_start start, 
 
 static inline mask count_from(size_t k)
 {
-    whole numbers[WIDTH];
-    for (size_t i = 0; i < WIDTH; i++)
-        numbers[i] = (whole)(k + i);
-    mask m;
-    memcpy(&m, numbers, sizeof(m));
-    return m;
+#define ADD_TO_K(i) (whole)(k + (i))
+    return (mask){EACH(ADD_TO_K)};
+#undef ADD_TO_K
 }
 
 /* One of the lanes for all of them: the largest; among equals, the first. */

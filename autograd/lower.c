@@ -12,7 +12,8 @@ enum {
     DEPENDS = 1, /* on an input of the signature */
     NEEDED = 2,
     SHARED = 4,
-    EACH = 8
+    EACH = 8,
+    VARIES = 16 /* depends on an each input */
 };
 
 typedef struct extraction {
@@ -20,9 +21,9 @@ typedef struct extraction {
     const ag_signature *signature;
     agi_memory *memory; /* of what is temporary */
     uint32_t end;       /* no output at or beyond */
-    uint8_t *flags;     /* of nodes below end */
+    uint32_t size;      /* nor an input */
+    uint8_t *flags;     /* of nodes below size */
     uint32_t *to;       /* node of the copy */
-    uint32_t *input;    /* of inputs: their number in their role */
 } extraction;
 
 /* The five lists in the order of the signature. */
@@ -80,20 +81,17 @@ static ag_status check_parts(ag_graph *graph, const part parts[PARTS])
 
 static ag_status flag_inputs(extraction *e, const part *inputs, uint8_t flag)
 {
+    char what[32];
+    (void)snprintf(what, sizeof(what), "compile, %s", inputs->what);
     for (size_t i = 0; i < inputs->n; i++) {
         const ag_value x = inputs->values[i];
-        char what[32];
-        (void)snprintf(what, sizeof(what), "compile, %s", inputs->what);
         if (e->graph->tags[x.index].gate != AGI_VARIABLE)
             return agi_refuse(e->graph, AG_INVALID_ARGUMENT, what, 1, &x,
                               "an input has to be a variable");
-        if (x.index >= e->end)
-            continue;
         if (e->flags[x.index] != 0)
             return agi_refuse(e->graph, AG_INVALID_ARGUMENT, what, 1, &x,
                               "the input stands in the signature twice");
         e->flags[x.index] = flag | DEPENDS;
-        e->input[x.index] = (uint32_t)i;
     }
     return AG_OK;
 }
@@ -113,6 +111,15 @@ static void flag_outputs_of_scan(extraction *e, uint32_t node)
         e->flags[node + 1 + i] |= NEEDED;
 }
 
+/* Behind the last recorded comparison; 0 without one. */
+static uint32_t find_last_comparison(const extraction *e)
+{
+    uint32_t last = e->end;
+    while (last > 0 && !compares(e->graph, last - 1))
+        last--;
+    return last;
+}
+
 /* Which nodes outputs and comparisons depend on. */
 static void flag_needed(extraction *e, const part parts[PARTS])
 {
@@ -120,7 +127,8 @@ static void flag_needed(extraction *e, const part parts[PARTS])
     for (size_t p = INPUTS; p < PARTS; p++)
         for (size_t i = 0; i < parts[p].n; i++)
             e->flags[parts[p].values[i].index] |= NEEDED;
-    for (uint32_t i = 0; i < e->end; i++) {
+    const uint32_t last = find_last_comparison(e);
+    for (uint32_t i = 0; i < last; i++) {
         const agi_list operands = agi_list_operands(graph, i);
         uint8_t depends = e->flags[i];
         for (uint32_t k = 0; k < operands.n; k++)
@@ -138,6 +146,22 @@ static void flag_needed(extraction *e, const part parts[PARTS])
     }
 }
 
+/* Outputs computed once can't look at samples. */
+static ag_status check_once(extraction *e, const part *once)
+{
+    for (uint32_t i = 0; once->n > 0 && i < e->end; i++) {
+        const agi_list operands = agi_list_operands(e->graph, i);
+        for (uint32_t k = 0; k < operands.n; k++)
+            if (e->flags[operands.index[k]] & (EACH | VARIES))
+                e->flags[i] |= VARIES;
+    }
+    for (size_t i = 0; i < once->n; i++)
+        if (e->flags[once->values[i].index] & (EACH | VARIES))
+            return agi_refuse(e->graph, AG_INVALID_ARGUMENT, "compile, once", 1, &once->values[i],
+                              "the output depends on an each input");
+    return AG_OK;
+}
+
 static ag_status refuse_variable(extraction *e, uint32_t node)
 {
     const ag_value x = agi_value(e->graph, node);
@@ -149,6 +173,7 @@ static ag_status refuse_variable(extraction *e, uint32_t node)
 /* What the copy takes: refuses what can't be compiled. */
 typedef struct extent {
     uint32_t nodes, pool, numbers, closures, scans;
+    uint32_t constants;
 } extent;
 
 static ag_status measure(extraction *e, extent *size)
@@ -162,6 +187,7 @@ static ag_status measure(extraction *e, extent *size)
         const uint8_t gate = graph->tags[i].gate;
         const agi_form form = (agi_form)agi_gate_forms[gate];
         const uint32_t b = graph->operands[i].b;
+        size->constants += gate == AGI_CONSTANT;
         if (gate == AGI_VARIABLE && !(e->flags[i] & (SHARED | EACH)))
             return refuse_variable(e, i);
         if (form == AGI_FORM_TERNARY)
@@ -288,11 +314,11 @@ static ag_status describe_comparison(agi_code *code, const extraction *e, uint32
     return AG_OK;
 }
 
-static ag_status reserve_code(agi_code *code, const ag_graph *source, uint64_t outputs)
+static ag_status reserve_code(agi_code *code, const ag_graph *source, uint32_t constants,
+                              uint64_t outputs)
 {
     agi_memory *memory = code->memory;
-    /* a number for each constant, at most */
-    const uint64_t numbers = (uint64_t)source->numbers_count + source->count;
+    const uint64_t numbers = (uint64_t)source->numbers_count + constants;
     if (agi_code_reserve(code, source->count) ||
         agi_memory_grow(memory, (void **)&code->pool, sizeof(uint32_t), &code->pool_capacity,
                         source->pool_count, UINT32_MAX) ||
@@ -354,7 +380,6 @@ static ag_status write_code(agi_code *code, const extraction *e, const ag_graph 
             code->ops[i] = AGI_OP_PROJECT;
         } else if (gate == AGI_VARIABLE) {
             code->ops[i] = e->flags[from] & SHARED ? AGI_OP_SHARED : AGI_OP_EACH;
-            code->at[i] = (agi_operands){e->input[from], 0};
         } else if (gate == AGI_CONSTANT) {
             code->at[i] = (agi_operands){code->numbers_count, 0};
             code->numbers[code->numbers_count++] = (double)source->data[i];
@@ -366,12 +391,34 @@ static ag_status write_code(agi_code *code, const extraction *e, const ag_graph 
     return AG_OK;
 }
 
+/* Inputs that nothing depends on are not there. */
+static void write_ends(agi_code *code, const extraction *e, const part parts[PARTS],
+                       ag_program *program)
+{
+    ag_graph *source = program->source;
+    size_t value = 0, output = 0;
+    for (size_t p = 0; p < PARTS; p++)
+        for (size_t i = 0; i < parts[p].n; i++) {
+            const uint32_t node = parts[p].values[i].index;
+            const bool is_there = node < e->end && (e->flags[node] & NEEDED);
+            program->signature[value++] =
+                is_there ? agi_value(source, e->to[node]) : agi_null_value(source);
+            if (p >= INPUTS)
+                code->outputs[output++] = e->to[node];
+            else if (is_there)
+                code->at[e->to[node]] = (agi_operands){(uint32_t)i, 0};
+        }
+}
+
 static ag_status build(extraction *e, const part parts[PARTS], agi_code *code, ag_program *program)
 {
     extent size;
     ag_status status = flag_inputs(e, &parts[0], SHARED);
     if (status == AG_OK)
         status = flag_inputs(e, &parts[1], EACH);
+    if (status != AG_OK)
+        return status;
+    status = check_once(e, &parts[4]);
     if (status != AG_OK)
         return status;
     flag_needed(e, parts);
@@ -384,24 +431,17 @@ static ag_status build(extraction *e, const part parts[PARTS], agi_code *code, a
         return AG_OUT_OF_MEMORY;
     copy_nodes(e, source);
     agi_update_limit(source);
-    if (reserve_code(code, source, outputs) != AG_OK)
+    if (reserve_code(code, source, size.constants, outputs) != AG_OK)
         return AG_OUT_OF_MEMORY;
     code->shared_count = (uint32_t)parts[0].n;
     code->each_count = (uint32_t)parts[1].n;
     code->sum_count = (uint32_t)parts[2].n;
     code->map_count = (uint32_t)parts[3].n;
     code->once_count = (uint32_t)parts[4].n;
-    size_t value = 0, output = 0;
-    for (size_t p = 0; p < PARTS; p++)
-        for (size_t i = 0; i < parts[p].n; i++) {
-            const uint32_t node = parts[p].values[i].index;
-            const bool is_there = node < e->end && (e->flags[node] & NEEDED);
-            program->signature[value++] =
-                is_there ? agi_value(source, e->to[node]) : agi_null_value(source);
-            if (p >= INPUTS)
-                code->outputs[output++] = e->to[node];
-        }
-    return write_code(code, e, source);
+    if (write_code(code, e, source) != AG_OK)
+        return AG_OUT_OF_MEMORY;
+    write_ends(code, e, parts, program);
+    return AG_OK;
 }
 
 /* The end of what has to be looked at, where all nodes before `end` have to: a scan's outputs are
@@ -426,24 +466,25 @@ ag_status agi_lower(agi_code *code, ag_graph *graph, const ag_signature *signatu
         return status;
     extraction e = {.graph = graph, .signature = signature, .memory = code->memory};
     size_t values = 0;
+    uint32_t size = 0;
     for (size_t p = 0; p < PARTS; p++) {
+        uint32_t *end = p < INPUTS ? &size : &e.end;
         values += parts[p].n;
-        for (size_t i = 0; p >= INPUTS && i < parts[p].n; i++)
-            if (parts[p].values[i].index >= e.end)
-                e.end = parts[p].values[i].index + 1;
+        for (size_t i = 0; i < parts[p].n; i++)
+            if (parts[p].values[i].index >= *end)
+                *end = parts[p].values[i].index + 1;
     }
     e.end = find_end_of_scan(graph, e.end);
-    e.flags = agi_new_array(e.memory, e.end, 1);
+    e.size = e.end > size ? e.end : size;
+    e.flags = agi_new_array(e.memory, e.size, 1);
     e.to = agi_new_array(e.memory, e.end, sizeof(*e.to));
-    e.input = agi_new_array(e.memory, e.end, sizeof(*e.input));
     program->signature = agi_new_array(&program->memory, values, sizeof(ag_value));
     ag_status result = AG_OUT_OF_MEMORY;
-    if (e.flags != NULL && e.to != NULL && e.input != NULL && program->signature != NULL) {
-        memset(e.flags, 0, e.end);
+    if (e.flags != NULL && e.to != NULL && program->signature != NULL) {
+        memset(e.flags, 0, e.size);
         result = build(&e, parts, code, program);
     }
-    agi_free_array(e.memory, e.flags, e.end, 1);
+    agi_free_array(e.memory, e.flags, e.size, 1);
     agi_free_array(e.memory, e.to, e.end, sizeof(*e.to));
-    agi_free_array(e.memory, e.input, e.end, sizeof(*e.input));
     return result;
 }

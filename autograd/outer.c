@@ -3,7 +3,8 @@
  * Structure recovery, backward: sum outputs that are sums of products of two varying values, laid out
  * so that along a row of outputs one factor stays and the other goes through a list, which is the
  * same in the next row. Summed over samples, that is a matrix product. Weight gradients are, those of
- * weights used several times are sums of them.
+ * weights used several times are sums of them. What an output has beside such pairs (the gradient of
+ * a penalty on the weight) is added to it. products.c has put pairs first.
  */
 #include "schedule.h"
 
@@ -21,58 +22,69 @@ agi_terms_of agi_list_products(const agi_code *code, uint32_t node, agi_product 
     return (agi_terms_of){one, 1};
 }
 
-static bool is_candidate(const agi_plan *plan, uint32_t node)
+static uint32_t count_pairs(const agi_plan *plan, agi_terms_of list)
 {
-    agi_product one;
-    const agi_terms_of list = agi_list_products(plan->code, node, &one);
-    for (uint32_t t = 0; t < list.n; t++) {
-        const agi_product *product = &list.terms[t];
-        if (product->p == AGI_NO_INDEX || product->q == AGI_NO_INDEX || !plan->varies[product->p] ||
-            !plan->varies[product->q])
-            return false;
-    }
-    return list.n > 0;
+    uint32_t n = 0;
+    while (n < list.n && list.terms[n].p != AGI_NO_INDEX && list.terms[n].q != AGI_NO_INDEX &&
+           plan->varies[list.terms[n].p] && plan->varies[list.terms[n].q])
+        n++;
+    return n;
 }
 
-/* Whether two outputs have in each product the same p (q): they may stand in one row. */
-static bool shares_factor(const agi_code *code, uint32_t left, uint32_t right, bool q_constant)
+/* An output as a sum of pairs and, perhaps, a rest. */
+typedef struct output {
+    agi_terms_of list;
+    agi_product one;
+} output;
+
+static void read_output(const agi_code *code, uint32_t which, output *o)
 {
-    agi_product one[2];
-    const agi_terms_of a = agi_list_products(code, left, &one[0]),
-                       b = agi_list_products(code, right, &one[1]);
-    if (a.n != b.n)
+    o->list = agi_list_products(code, code->outputs[which], &o->one);
+}
+
+/* Whether two outputs, of so many pairs, have in each the same p (q): they may stand in one row. */
+static bool shares_factor(const agi_plan *plan, const agi_block *block, const output *a,
+                          uint32_t which, bool q_constant)
+{
+    output b;
+    read_output(plan->code, which, &b);
+    if (b.list.n < block->pairs || (b.list.n > block->pairs) != block->has_rest ||
+        (block->has_rest && count_pairs(plan, b.list) != block->pairs))
         return false;
-    for (uint32_t t = 0; t < a.n; t++)
-        if (memcmp(&a.terms[t].factor, &b.terms[t].factor, sizeof(double)) != 0 ||
-            a.terms[t].chain != b.terms[t].chain ||
-            (q_constant ? a.terms[t].q != b.terms[t].q : a.terms[t].p != b.terms[t].p))
+    for (uint32_t t = 0; t < block->pairs; t++) {
+        const agi_product *p = &a->list.terms[t], *q = &b.list.terms[t];
+        if (memcmp(&p->factor, &q->factor, sizeof(double)) != 0 || p->chain != q->chain ||
+            (q_constant ? p->q != q->q : p->p != q->p))
             return false;
+    }
     return true;
 }
 
-static uint32_t measure_row(const agi_plan *plan, const uint8_t *candidates, uint32_t from,
+static uint32_t measure_row(const agi_plan *plan, const uint8_t *candidates, const agi_block *block,
                             bool q_constant)
 {
-    const agi_code *code = plan->code;
-    uint32_t end = from + 1;
-    while (end < code->sum_count && candidates[end] &&
-           shares_factor(code, code->outputs[from], code->outputs[end], q_constant))
+    output first;
+    read_output(plan->code, block->out, &first);
+    uint32_t end = block->out + 1;
+    while (end < plan->code->sum_count && candidates[end] &&
+           shares_factor(plan, block, &first, end, q_constant))
         end++;
-    return end - from;
+    return end - block->out;
 }
 
 /* Whether the row of k outputs from `next` on is one more of the block's rows. */
 static bool is_next_row(const agi_plan *plan, const uint8_t *candidates, const agi_block *block,
                         uint32_t next)
 {
-    const agi_code *code = plan->code;
-    if (next > code->sum_count - block->k)
+    if (next > plan->code->sum_count - block->k)
         return false;
+    output first, above;
+    read_output(plan->code, next, &first);
     for (uint32_t j = 0; j < block->k; j++) {
-        const uint32_t own = code->outputs[next + j];
+        read_output(plan->code, block->out + j, &above);
         if (!candidates[next + j] ||
-            !shares_factor(code, own, code->outputs[block->out + j], !block->q_constant) ||
-            !shares_factor(code, own, code->outputs[next], block->q_constant))
+            !shares_factor(plan, block, &above, next + j, !block->q_constant) ||
+            !shares_factor(plan, block, &first, next + j, block->q_constant))
             return false;
     }
     return true;
@@ -99,12 +111,14 @@ static bool find_next_row(const agi_plan *plan, const uint8_t *candidates, const
 static bool read_block(const agi_plan *plan, const uint8_t *candidates, uint32_t out,
                        agi_block *block)
 {
-    const uint32_t along_p = measure_row(plan, candidates, out, false);
-    const uint32_t along_q = measure_row(plan, candidates, out, true);
-    *block = (agi_block){.out = out,
-                         .m = 1,
-                         .k = along_q > along_p ? along_q : along_p,
-                         .q_constant = along_q > along_p};
+    output first;
+    read_output(plan->code, out, &first);
+    const uint32_t pairs = count_pairs(plan, first.list);
+    *block = (agi_block){.out = out, .m = 1, .pairs = pairs, .has_rest = first.list.n > pairs};
+    const uint32_t along_p = measure_row(plan, candidates, block, false);
+    const uint32_t along_q = measure_row(plan, candidates, block, true);
+    block->q_constant = along_q > along_p;
+    block->k = block->q_constant ? along_q : along_p;
     block->row_stride = block->k;
     uint32_t next;
     while (find_next_row(plan, candidates, block, &next)) {
@@ -116,11 +130,7 @@ static bool read_block(const agi_plan *plan, const uint8_t *candidates, uint32_t
 
 static ag_status add_block(agi_plan *plan, agi_block block)
 {
-    if (agi_memory_grow(plan->memory, (void **)&plan->blocks, sizeof(*plan->blocks),
-                        &plan->blocks_capacity, (uint64_t)plan->blocks_count + 1, UINT32_MAX))
-        return AG_OUT_OF_MEMORY;
-    plan->blocks[plan->blocks_count++] = block;
-    return AG_OK;
+    return AGI_APPEND(plan, plan->blocks, block);
 }
 
 /* A block's outputs are no candidates any more; they are no gates any more, either. */
@@ -128,21 +138,21 @@ static void absorb(agi_plan *plan, uint8_t *candidates, const agi_block *block)
 {
     for (uint32_t i = 0; i < block->m; i++)
         for (uint32_t j = 0; j < block->k; j++) {
-            const uint32_t output = block->out + i * block->row_stride + j;
-            candidates[output] = 0;
-            plan->absorbed[plan->code->outputs[output]] = 1;
+            const uint32_t which = block->out + i * block->row_stride + j;
+            candidates[which] = 0;
+            plan->absorbed[plan->code->outputs[which]] = 1;
         }
 }
 
-/* Outputs that nothing else uses, once each. */
+/* Outputs that nothing else uses, once each, with pairs. */
 static void find_candidates(const agi_plan *plan, uint8_t *candidates, uint8_t *used)
 {
     const agi_code *code = plan->code;
     memset(used, 0, code->count);
     for (uint32_t i = 0; i < code->count; i++) {
-        const uint32_t n = agi_code_operand_count(code, i);
-        for (uint32_t k = 0; k < n; k++) {
-            const uint32_t operand = *agi_code_operand(code, i, k);
+        const agi_operand_list operands = agi_list_code(code, i);
+        for (uint32_t k = 0; k < operands.n; k++) {
+            const uint32_t operand = *agi_operand(operands, k);
             if (operand != AGI_NO_INDEX)
                 used[operand] = 2;
         }
@@ -150,8 +160,11 @@ static void find_candidates(const agi_plan *plan, uint8_t *candidates, uint8_t *
     for (uint32_t o = 0; o < agi_output_count(code); o++)
         if (used[code->outputs[o]] < 2)
             used[code->outputs[o]]++;
-    for (uint32_t o = 0; o < code->sum_count; o++)
-        candidates[o] = used[code->outputs[o]] == 1 && is_candidate(plan, code->outputs[o]);
+    for (uint32_t o = 0; o < code->sum_count; o++) {
+        output read;
+        read_output(code, o, &read);
+        candidates[o] = used[code->outputs[o]] == 1 && count_pairs(plan, read.list) > 0;
+    }
 }
 
 ag_status agi_find_outer(agi_plan *plan)

@@ -3,10 +3,12 @@
  * Sums of products: add, sub, sum, dot and linear, with whatever of that kind, of neg, mul, chain
  * and square is used once and only by them, become one list of factor * p * q. So it does not
  * matter in which order a loop added up, or whether the bias came first or last. What a list that
- * varies over samples has in terms that don't is gathered into a gate of its own, which runs once.
+ * varies over samples has in terms that don't is gathered into a gate of its own, which runs once;
+ * products of two varying values come first in a list.
  */
 #include "code.h"
 
+#include <math.h>
 #include <string.h>
 
 enum {
@@ -34,9 +36,9 @@ static void flag_nodes(agi_code *code, uint8_t *flags)
 {
     for (uint32_t i = 0; i < code->count; i++) {
         uint8_t varies = code->ops[i] == AGI_OP_EACH ? VARIES : 0;
-        const uint32_t n = agi_code_operand_count(code, i);
-        for (uint32_t k = 0; k < n; k++) {
-            uint8_t *flag = &flags[*agi_code_operand(code, i, k)];
+        const agi_operand_list operands = agi_list_code(code, i);
+        for (uint32_t k = 0; k < operands.n; k++) {
+            uint8_t *flag = &flags[*agi_operand(operands, k)];
             varies |= *flag & VARIES;
             *flag = (uint8_t)((*flag & SEEN ? *flag & ~SINGLE : *flag | SINGLE) | SEEN);
         }
@@ -65,11 +67,24 @@ static ag_status add_product(collection *c, agi_product product)
     return AG_OK;
 }
 
+/* A term that is a number; 0 is none, as sums begin with it. */
+static ag_status add_number(collection *c, double number)
+{
+    return number >= 0 && number <= 0
+               ? AG_OK
+               : add_product(c, (agi_product){number, AGI_NO_INDEX, AGI_NO_INDEX, false});
+}
+
+/* Multiplies a constant into *factor, as long as that stays what a float can hold: so where it is
+ * multiplied in matters to rounding alone. */
 static bool take_constant(const agi_code *code, uint32_t node, double *factor)
 {
     if (code->ops[node] != AGI_CONSTANT)
         return false;
-    *factor *= code->numbers[code->at[node].a];
+    const double product = *factor * code->numbers[code->at[node].a];
+    if (!(fabs(product) >= 1e-30 && fabs(product) <= 1e30))
+        return false;
+    *factor = product;
     return true;
 }
 
@@ -103,14 +118,6 @@ static ag_status add_pair(collection *c, double factor, uint32_t p, uint32_t q, 
     return add_product(c, (agi_product){factor, p, q, chain});
 }
 
-static bool is_finite_constant(const agi_code *code, uint32_t node)
-{
-    if (code->ops[node] != AGI_CONSTANT)
-        return false;
-    const double number = code->numbers[code->at[node].a];
-    return number - number == 0;
-}
-
 /* Pushes the terms of a sum, the last first: the stack hands them out in their order. */
 static ag_status push_terms(collection *c, double factor, uint32_t node)
 {
@@ -132,9 +139,7 @@ static ag_status push_terms(collection *c, double factor, uint32_t node)
         const double *numbers = code->numbers + code->pool[at.a];
         for (uint32_t k = at.b; k-- > 0 && status == AG_OK;)
             status = push(c, factor * numbers[k + 1], code->pool[at.a + 1 + k]);
-        const agi_product offset = {factor * numbers[0], AGI_NO_INDEX, AGI_NO_INDEX, false};
-        return status != AG_OK || (numbers[0] >= 0 && numbers[0] <= 0) ? status
-                                                                       : add_product(c, offset);
+        return status != AG_OK ? status : add_number(c, factor * numbers[0]);
     }
     default: /* dot */
         for (uint32_t k = 0; k < at.b && status == AG_OK; k++)
@@ -160,8 +165,10 @@ static ag_status take_apart(collection *c, double factor, uint32_t node)
     case AGI_square:
         return add_product(c, (agi_product){factor, at.a, at.a, false});
     case AGI_chain:
-        if (is_finite_constant(code, at.b) && take_constant(code, at.b, &number))
+        if (take_constant(code, at.b, &number)) /* which is not 0, nor infinite */
             return push(c, number, at.a);
+        if (take_constant(code, at.a, &number))
+            return push(c, number, at.b);
         return add_pair(c, factor, at.a, at.b, true);
     default:
         return push_terms(c, factor, node);
@@ -189,8 +196,9 @@ static ag_status collect(collection *c, uint32_t root)
     while (status == AG_OK && c->depth > 0) {
         const pending term = c->stack[--c->depth];
         double factor = term.factor;
-        if (take_constant(code, term.node, &factor)) {
-            status = add_product(c, (agi_product){factor, AGI_NO_INDEX, AGI_NO_INDEX, false});
+        if (code->ops[term.node] == AGI_CONSTANT) {
+            factor *= code->numbers[code->at[term.node].a];
+            status = add_number(c, factor);
         } else if ((c->flags[term.node] & SINGLE) && can_take_apart(code->ops[term.node])) {
             c->flags[term.node] |= GONE;
             c->grew = true;
@@ -234,84 +242,83 @@ static ag_status collect_all(collection *c)
 
 /* ---- What does not vary ---------------------------------------------------------------------- */
 
-static bool product_varies(const collection *c, const agi_product *product)
+/* How many of a product's factors vary. */
+static int count_varying(const collection *c, const agi_product *product)
 {
-    return (product->p != AGI_NO_INDEX && (c->flags[product->p] & VARIES)) ||
+    return (product->p != AGI_NO_INDEX && (c->flags[product->p] & VARIES)) +
            (product->q != AGI_NO_INDEX && (c->flags[product->q] & VARIES));
 }
 
-/* Whether these terms, which don't vary, are worth a gate of their own: more than a single input,
- * gate or number. */
-static bool is_composed(const collection *c, uint32_t node, uint32_t *fixed)
+/* Whether the last `fixed` terms of a list, which don't vary, are worth a gate of their own: more
+ * than a single input, gate or number. */
+static bool is_composed(const agi_code *code, agi_operands at, uint32_t fixed)
 {
-    const agi_operands at = c->code->at[node];
-    bool composed = false;
-    *fixed = 0;
-    for (uint32_t t = 0; t < at.b; t++) {
-        const agi_product *product = &c->code->products[at.a + t];
-        if (product_varies(c, product))
-            continue;
-        ++*fixed;
-        const bool bare =
-            product->p == AGI_NO_INDEX ||
-            (product->q == AGI_NO_INDEX && product->factor >= 1 && product->factor <= 1);
-        composed = composed || !bare;
-    }
-    return *fixed > 0 && (composed || *fixed > 1);
+    const agi_product *last = &code->products[at.a + at.b - 1];
+    const bool is_bare = last->p == AGI_NO_INDEX ||
+                         (last->q == AGI_NO_INDEX && last->factor >= 1 && last->factor <= 1);
+    return fixed > 1 || (fixed == 1 && !is_bare);
 }
 
-/* Moves the varying terms to the front, in their order; the others behind them. */
-static ag_status part_products(collection *c, uint32_t node)
+/* Puts the terms of a list into the order of how many of their factors vary, two to none, and
+ * otherwise leaves their order; *fixed of them don't vary at all. */
+static ag_status order_terms(collection *c, agi_operands at, uint32_t *fixed)
 {
     agi_code *code = c->code;
-    const agi_operands at = code->at[node];
+    agi_product *to = code->products + at.a;
+    bool is_ordered = true;
+    int last = 2;
+    *fixed = 0;
+    for (uint32_t t = 0; t < at.b; t++) {
+        const int varying = count_varying(c, &to[t]);
+        is_ordered = is_ordered && varying <= last;
+        *fixed += varying == 0;
+        last = varying;
+    }
+    if (is_ordered)
+        return AG_OK;
     agi_product *copy = agi_new_array(code->memory, at.b, sizeof(*copy));
     if (copy == NULL)
         return AG_OUT_OF_MEMORY;
-    memcpy(copy, code->products + at.a, at.b * sizeof(*copy));
-    agi_product *to = code->products + at.a;
-    for (int varies = 1; varies >= 0; varies--)
+    memcpy(copy, to, at.b * sizeof(*copy));
+    for (int varying = 2; varying >= 0; varying--)
         for (uint32_t t = 0; t < at.b; t++)
-            if (product_varies(c, &copy[t]) == (varies == 1))
+            if (count_varying(c, &copy[t]) == varying)
                 *to++ = copy[t];
     agi_free_array(code->memory, copy, at.b, sizeof(*copy));
     return AG_OK;
 }
 
+/* Makes a gate in `next` of the last `fixed` terms of a list, and a list of the others and it. */
+static ag_status split_terms(collection *c, agi_code *next, agi_operands *at, uint32_t fixed)
+{
+    const uint32_t first = c->code->products_count, rest = at->b - fixed;
+    if (agi_code_append(next, AGI_OP_PRODUCTS, at->a + rest, fixed) != AG_OK)
+        return AG_OUT_OF_MEMORY;
+    for (uint32_t t = 0; t < rest; t++)
+        if (add_product(c, c->code->products[at->a + t]) != AG_OK)
+            return AG_OUT_OF_MEMORY;
+    *at = (agi_operands){first, rest + 1};
+    return add_product(c, (agi_product){1, next->count - 1, AGI_NO_INDEX, false});
+}
+
 /* Copies the gates that are left into a list of their own, with the new gates among them. */
-static ag_status rebuild(collection *c, agi_code *next, uint32_t *to)
+static ag_status rebuild(collection *c, agi_code *next)
 {
     agi_code *code = c->code;
     for (uint32_t i = 0; i < code->count; i++) {
         if (c->flags[i] & GONE)
             continue;
-        const uint32_t n = agi_code_operand_count(code, i);
+        const bool is_list = code->ops[i] == AGI_OP_PRODUCTS && (c->flags[i] & VARIES);
         uint32_t fixed = 0;
-        const bool parts =
-            code->ops[i] == AGI_OP_PRODUCTS && (c->flags[i] & VARIES) && is_composed(c, i, &fixed);
-        if (parts && part_products(c, i) != AG_OK)
+        if (is_list && order_terms(c, code->at[i], &fixed) != AG_OK)
             return AG_OUT_OF_MEMORY;
-        for (uint32_t k = 0; k < n; k++) {
-            uint32_t *operand = agi_code_operand(code, i, k);
-            *operand = *operand == AGI_NO_INDEX ? AGI_NO_INDEX : to[*operand];
-        }
+        agi_redirect_operands(code, i);
         agi_operands at = code->at[i];
-        if (parts) {
-            const uint32_t own = at.a + at.b - fixed;
-            if (agi_code_append(next, AGI_OP_PRODUCTS, own, fixed) != AG_OK)
-                return AG_OUT_OF_MEMORY;
-            /* the gate's own list begins after the moved one's place is copied behind all others */
-            c->first = code->products_count;
-            for (uint32_t t = 0; t < at.b - fixed; t++)
-                if (add_product(c, code->products[at.a + t]) != AG_OK)
-                    return AG_OUT_OF_MEMORY;
-            if (add_product(c, (agi_product){1, next->count - 1, AGI_NO_INDEX, false}) != AG_OK)
-                return AG_OUT_OF_MEMORY;
-            at = (agi_operands){c->first, at.b - fixed + 1};
-        }
+        if (fixed > 0 && is_composed(code, at, fixed) && split_terms(c, next, &at, fixed) != AG_OK)
+            return AG_OUT_OF_MEMORY;
         if (agi_code_append(next, code->ops[i], at.a, at.b) != AG_OK)
             return AG_OUT_OF_MEMORY;
-        to[i] = next->count - 1;
+        code->to[i] = next->count - 1;
     }
     return AG_OK;
 }
@@ -320,24 +327,31 @@ static ag_status replace_nodes(collection *c)
 {
     agi_code *code = c->code;
     agi_code next = {.memory = code->memory};
-    const uint32_t count = code->count;
-    uint32_t *to = agi_new_array(code->memory, count, sizeof(*to));
-    const ag_status status = to == NULL ? AG_OUT_OF_MEMORY : rebuild(c, &next, to);
+    uint32_t left = 0;
+    ag_status status = agi_reserve_to(code);
+    for (uint32_t i = 0; i < code->count; i++)
+        left += (c->flags[i] & GONE) == 0;
+    if (status == AG_OK)
+        status = agi_code_reserve(&next, left);
+    if (status == AG_OK)
+        status = rebuild(c, &next);
     if (status == AG_OK) {
-        for (uint32_t i = 0; i < agi_output_count(code); i++)
-            code->outputs[i] = to[code->outputs[i]];
-        for (uint32_t i = 0; i < code->comparisons_count; i++)
-            code->comparisons[i].node = to[code->comparisons[i].node];
+        agi_redirect_ends(code);
         const agi_code old = {
-            .memory = code->memory, .ops = code->ops, .at = code->at, .capacity = code->capacity};
+            .memory = code->memory,
+            .ops = code->ops,
+            .ops_capacity = code->ops_capacity,
+            .at = code->at,
+            .at_capacity = code->at_capacity,
+        };
         code->ops = next.ops;
         code->at = next.at;
         code->count = next.count;
-        code->capacity = next.capacity;
+        code->ops_capacity = next.ops_capacity;
+        code->at_capacity = next.at_capacity;
         next = old;
     }
     agi_code_free(&next);
-    agi_free_array(code->memory, to, count, sizeof(*to));
     return status;
 }
 

@@ -481,10 +481,9 @@ static void print_ends(listing *l)
 
 static void print_totals(listing *l)
 {
-    const ag_program_info info = ag_program_describe(l->program);
-    put(l, "%zu instruction%s (%zu affine, %zu outer, %zu runs) for %zu gates, %zu bytes",
-        info.instructions, info.instructions == 1 ? "" : "s", info.affine, info.outer, info.runs,
-        info.gates, info.bytes);
+    const ag_program_info *info = &l->program->info;
+    put(l, "%zu instruction%s (%zu affine, %zu outer, %zu runs) for %zu gates", info->instructions,
+        info->instructions == 1 ? "" : "s", info->affine, info->outer, info->runs, info->gates);
     agi_end_row(&l->printer);
 }
 

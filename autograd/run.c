@@ -25,10 +25,10 @@ enum {
     MOST_CHUNKS = 64,       /* a power of 2 */
     MOST_TOTALS = 16 << 20, /* bytes, for the chunks' totals; but at least two chunks */
     TILE = 512,             /* sum outputs that are added up at a time */
-    /* Costs in multiplications of a matrix kernel, some 0.02 ns each: of a thread, where it begins
-     * to pay; of a chunk, where it does, and for each of its totals, since adding them up (some 15)
-     * is to weigh little; of any gate. */
-    COST_OF_THREAD = 1 << 17,
+    /* In multiplications of a matrix kernel, some 0.02 ns each: what a thread or a chunk has to have
+     * to do; what a chunk has to for each of its totals (adding one up costs some 15, and is to be
+     * 3 % at most); what any gate takes. */
+    COST_OF_THREAD = 1 << 19,
     COST_OF_CHUNK = 1 << 15,
     COST_OF_TOTAL = 500,
     COST_OF_GATE = 8,
@@ -152,7 +152,8 @@ static double estimate_cost(const agi_records *records, const agi_instruction *a
     case AGI_OP_OUTER:
         return (double)records->outer[at->more].m * records->outer[at->more].k;
     case AGI_OP_SCAN:
-        return (double)COST_OF_THREAD * (double)records->scans[at->more].steps;
+        return (double)records->scans[at->more].steps * COST_OF_GATE *
+               (double)records->scans[at->more].program->info.gates;
     case AGI_OP_PRODUCTS:
         for (uint32_t t = 0; t < at->terms; t++)
             terms += records->factors[at->more + t].repeat;

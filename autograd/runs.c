@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Runs: the same gate again and again, with operands at constant strides. The gates of one level
- * fall into buckets by gate and kinds of operands; a bucket, in the order of its first operand's
- * place, is one vector, and is cut where a stride changes.
+ * fall into buckets by gate and kinds of operands; a bucket is one vector, and is cut where a stride
+ * changes. Its order is that of creation, or that of its first operand's place, whichever needs
+ * fewer cuts.
  */
 #include "schedule.h"
 
@@ -11,30 +12,26 @@
 
 /* ---- How far a run goes ---------------------------------------------------------------------- */
 
-/* Whether the operands of three elements that follow each other (the second may be the first
- * itself) go on at one stride. */
-static bool goes_on(const agi_plan *plan, const uint32_t operands[3], bool has_stride)
+/* Whether the operands of three elements that follow each other go on at one stride; without a
+ * stride, whether the last two can be the first two. */
+static bool goes_on(const agi_plan *plan, uint32_t first, uint32_t second, uint32_t third,
+                    bool has_stride)
 {
-    if (operands[0] == AGI_NO_INDEX || operands[2] == AGI_NO_INDEX)
-        return operands[0] == operands[2];
-    const agi_address p = agi_locate(plan, operands[0]), q = agi_locate(plan, operands[1]),
-                      r = agi_locate(plan, operands[2]);
-    if (!agi_is_same_kind(q, r))
+    if (second == AGI_NO_INDEX || third == AGI_NO_INDEX)
+        return second == third;
+    const agi_place q = plan->place[second], r = plan->place[third];
+    if (q.vector != r.vector)
         return false;
-    if (p.space == AGI_CONSTANTS)
+    if (q.vector == AGI_IN_CONSTANTS)
         return true;
-    const int64_t step = (int64_t)r.at - q.at;
-    if (step > INT32_MAX / 2 || step < INT32_MIN / 2)
-        return false;
-    return !has_stride || step == (int64_t)q.at - p.at;
+    const int64_t step = (int64_t)r.element - q.element;
+    return agi_fits_stride(step) &&
+           (!has_stride || step == (int64_t)q.element - plan->place[first].element);
 }
 
-static bool has_list(uint8_t op)
+static bool is_same_term(const agi_product *p, const agi_product *q)
 {
-    const agi_form form = op < AGI_GATE_COUNT ? (agi_form)agi_gate_forms[op] : AGI_FORM_LEAF;
-    return op == AGI_OP_SCAN || op == AGI_OP_PROJECT || form == AGI_FORM_NONE ||
-           form == AGI_FORM_VALUES || form == AGI_FORM_NUMBERS || form == AGI_FORM_CLOSURE ||
-           form == AGI_FORM_COMPARE;
+    return memcmp(&p->factor, &q->factor, sizeof(double)) == 0 && p->chain == q->chain;
 }
 
 uint32_t agi_measure_products(const agi_plan *plan, uint32_t n, const agi_terms_of *lists)
@@ -43,211 +40,205 @@ uint32_t agi_measure_products(const agi_plan *plan, uint32_t n, const agi_terms_
     for (; length < n; length++) {
         if (lists[length].n != lists[0].n)
             return length;
-        const agi_terms_of *three[3] = {&lists[length < 2 ? 0 : length - 2], &lists[length - 1],
-                                        &lists[length]};
+        const bool has_stride = length > 1;
         for (uint32_t t = 0; t < lists[0].n; t++) {
-            const agi_product *p = &three[0]->terms[t], *q = &three[1]->terms[t],
-                              *r = &three[2]->terms[t];
-            if (memcmp(&q->factor, &r->factor, sizeof(double)) != 0 || q->chain != r->chain ||
-                !goes_on(plan, (const uint32_t[]){p->p, q->p, r->p}, length > 1) ||
-                !goes_on(plan, (const uint32_t[]){p->q, q->q, r->q}, length > 1))
+            const agi_product *p = &lists[has_stride ? length - 2 : 0].terms[t],
+                              *q = &lists[length - 1].terms[t], *r = &lists[length].terms[t];
+            if (!is_same_term(q, r) || !goes_on(plan, p->p, q->p, r->p, has_stride) ||
+                !goes_on(plan, p->q, q->q, r->q, has_stride))
                 return length;
         }
     }
     return length;
 }
 
-uint32_t agi_measure_run(const agi_plan *plan, uint32_t n, const uint32_t *nodes)
+/* Whether gates have more operands than an instruction has places for, or none of the usual kind:
+ * then each is an instruction of its own. */
+static bool stands_alone(uint8_t op)
+{
+    if (op >= AGI_GATE_COUNT)
+        return op == AGI_OP_SCAN || op == AGI_OP_PROJECT;
+    const agi_form form = (agi_form)agi_gate_forms[op];
+    return form != AGI_FORM_UNARY && form != AGI_FORM_BINARY && form != AGI_FORM_TERNARY;
+}
+
+static bool has_same_terms(const agi_code *code, uint32_t left, uint32_t right)
+{
+    const agi_product *p = code->products + code->at[left].a,
+                      *q = code->products + code->at[right].a;
+    for (uint32_t t = 0; t < code->at[left].b; t++)
+        if (!is_same_term(&p[t], &q[t]))
+            return false;
+    return true;
+}
+
+/* How many of the nodes, from the first on, are one run. */
+static uint32_t measure_run(const agi_plan *plan, uint32_t n, const uint32_t *nodes)
 {
     const agi_code *code = plan->code;
     const uint8_t op = code->ops[nodes[0]];
-    if (plan->plain || has_list(op))
+    if (plan->plain || n < 2 || stands_alone(op))
         return 1;
-    const uint32_t operands = agi_code_operand_count(code, nodes[0]);
+    agi_operand_list first, second = agi_list_code(code, nodes[0]), third = second;
     uint32_t length = 1;
     for (; length < n; length++) {
-        const uint32_t three[3] = {nodes[length < 2 ? 0 : length - 2], nodes[length - 1],
-                                   nodes[length]};
-        if (code->ops[three[2]] != op || agi_code_operand_count(code, three[2]) != operands)
+        first = second;
+        second = third;
+        third = agi_list_code(code, nodes[length]);
+        if (code->ops[nodes[length]] != op || third.n != second.n ||
+            (op == AGI_OP_PRODUCTS && !has_same_terms(code, nodes[length - 1], nodes[length])))
             return length;
-        for (uint32_t k = 0; k < operands; k++) {
-            const uint32_t of[3] = {*agi_code_operand(code, three[0], k),
-                                    *agi_code_operand(code, three[1], k),
-                                    *agi_code_operand(code, three[2], k)};
-            if (!goes_on(plan, of, length > 1))
+        for (uint32_t k = 0; k < third.n; k++)
+            if (!goes_on(plan, *agi_operand(first, k), *agi_operand(second, k),
+                         *agi_operand(third, k), length > 1))
                 return length;
-            if (op != AGI_OP_PRODUCTS || k % 2 != 0)
-                continue;
-            const agi_product *q = &code->products[code->at[three[1]].a + k / 2],
-                              *r = &code->products[code->at[three[2]].a + k / 2];
-            if (memcmp(&q->factor, &r->factor, sizeof(double)) != 0 || q->chain != r->chain)
-                return length;
-        }
     }
     return length;
+}
+
+static uint32_t count_runs(const agi_plan *plan, uint32_t n, const uint32_t *nodes)
+{
+    uint32_t runs = 0;
+    for (uint32_t i = 0; i < n; runs++)
+        i += measure_run(plan, n - i, nodes + i);
+    return runs;
 }
 
 /* ---- Buckets --------------------------------------------------------------------------------- */
 
-static uint64_t mix(uint64_t hash, uint64_t word)
-{
-    hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
-    return hash ^ hash >> 29;
-}
-
-/* Two nodes of a different key are not of one run; the other way round, nothing is promised. */
+/* Two nodes of a different key are not of one run; the other way round, nothing is promised. A scan
+ * has a vector of its own. */
 static uint64_t hash_kind(const agi_plan *plan, uint32_t node)
 {
-    const agi_code *code = plan->code;
-    const uint32_t n = agi_code_operand_count(code, node);
-    uint64_t hash = mix(mix(0, code->ops[node]), n);
-    for (uint32_t k = 0; k < n; k++) {
-        const uint32_t operand = *agi_code_operand(code, node, k);
-        if (operand == AGI_NO_INDEX) {
-            hash = mix(hash, UINT64_MAX);
-            continue;
-        }
-        const agi_address address = agi_locate(plan, operand);
-        hash = mix(hash, (uint64_t)address.space << 32 | address.vector);
+    const agi_operand_list operands = agi_list_code(plan->code, node);
+    const uint8_t op = plan->code->ops[node];
+    if (stands_alone(op))
+        return agi_mix(op, op == AGI_OP_SCAN ? node : 0);
+    uint64_t hash = agi_mix(op, operands.n);
+    for (uint32_t k = 0; k < operands.n; k++) {
+        const uint32_t operand = *agi_operand(operands, k);
+        hash = agi_mix(hash, operand == AGI_NO_INDEX ? AGI_NO_INDEX : plan->place[operand].vector);
     }
     return hash;
 }
 
-typedef struct keyed {
-    uint64_t kind;
-    uint32_t order; /* of the kind: its first node's place in the level */
-    uint32_t at;    /* of the first operand that is not the same for all of the kind */
-    uint32_t node;
-} keyed;
-
-/* Where the k-th operand is; AGI_NO_INDEX for a constant. */
+/* Where the k-th operand is; the same for all constants. */
 static uint32_t locate_operand(const agi_plan *plan, uint32_t node, uint32_t k)
 {
-    const uint32_t operand = *agi_code_operand(plan->code, node, k);
-    if (operand == AGI_NO_INDEX)
-        return AGI_NO_INDEX;
-    const agi_address address = agi_locate(plan, operand);
-    return address.space == AGI_CONSTANTS ? AGI_NO_INDEX : address.at;
+    const uint32_t operand = *agi_operand(agi_list_code(plan->code, node), k);
+    if (operand == AGI_NO_INDEX || plan->place[operand].vector == AGI_IN_CONSTANTS)
+        return 0;
+    return plan->place[operand].element;
 }
 
-static void locate_first(const agi_plan *plan, uint32_t n, keyed *bucket)
+static int compare_buckets(const void *left, const void *right)
 {
-    const uint32_t operands = agi_code_operand_count(plan->code, bucket[0].node);
+    const agi_keyed *p = left, *q = right;
+    if (p->bucket != q->bucket)
+        return p->bucket < q->bucket ? -1 : 1;
+    return p->item < q->item ? -1 : p->item > q->item;
+}
+
+/* Puts nodes in the order of the place of the first operand that is not the same for the first two
+ * of them; false where they are in it. */
+static bool sort_by_operand(const agi_plan *plan, uint32_t n, agi_keyed *nodes)
+{
+    const uint32_t operands = agi_list_code(plan->code, nodes[0].item).n;
     uint32_t k = 0;
-    while (k + 1 < operands && n > 1 &&
-           locate_operand(plan, bucket[0].node, k) == locate_operand(plan, bucket[1].node, k))
+    while (k + 1 < operands &&
+           locate_operand(plan, nodes[0].item, k) == locate_operand(plan, nodes[1].item, k))
         k++;
-    for (uint32_t i = 0; i < n && operands > 0; i++)
-        bucket[i].at = locate_operand(plan, bucket[i].node, k);
-}
-
-static int compare_keyed(const void *left, const void *right)
-{
-    const keyed *p = left, *q = right;
-    if (p->order != q->order)
-        return p->order < q->order ? -1 : 1;
-    if (p->at != q->at)
-        return p->at < q->at ? -1 : 1;
-    return p->node < q->node ? -1 : p->node > q->node;
-}
-
-/* Numbers the kinds by their first nodes, with a table of twice the size. */
-static void order_kinds(uint32_t n, keyed *nodes, uint32_t *table, uint32_t mask)
-{
-    memset(table, 0xFF, ((size_t)mask + 1) * sizeof(*table));
+    bool is_sorted = true;
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t slot = (uint32_t)nodes[i].kind & mask;
-        while (table[slot] != AGI_NO_INDEX && nodes[table[slot]].kind != nodes[i].kind)
-            slot = (slot + 1) & mask;
-        if (table[slot] == AGI_NO_INDEX)
-            table[slot] = i;
-        nodes[i].order = table[slot];
+        nodes[i].bucket = locate_operand(plan, nodes[i].item, k);
+        is_sorted = is_sorted && (i == 0 || nodes[i].bucket >= nodes[i - 1].bucket);
     }
+    if (!is_sorted)
+        qsort(nodes, n, sizeof(*nodes), compare_buckets);
+    return !is_sorted;
 }
 
-static void sort(uint32_t n, keyed *nodes)
+/* Writes n nodes of a bucket, in their best order. */
+static void order_bucket(agi_plan *plan, uint32_t n, agi_keyed *nodes)
 {
-    for (uint32_t i = 1; i < n; i++)
-        if (compare_keyed(&nodes[i - 1], &nodes[i]) > 0) {
-            qsort(nodes, n, sizeof(*nodes), compare_keyed);
-            return;
-        }
+    uint32_t *to = plan->members + plan->members_count;
+    for (uint32_t i = 0; i < n; i++)
+        to[i] = nodes[i].item;
+    if (n < 2 || stands_alone(plan->code->ops[to[0]]))
+        return;
+    const uint32_t runs = count_runs(plan, n, to);
+    if (!sort_by_operand(plan, n, nodes))
+        return;
+    for (uint32_t i = 0; i < n; i++)
+        to[i] = nodes[i].item;
+    if (count_runs(plan, n, to) <= runs) /* strides upwards are the faster ones */
+        return;
+    for (uint32_t i = 0; i < n; i++)
+        nodes[i].bucket = 0;
+    qsort(nodes, n, sizeof(*nodes), compare_buckets);
+    for (uint32_t i = 0; i < n; i++)
+        to[i] = nodes[i].item;
 }
 
-/* One vector, cut into runs. */
-static ag_status add_bucket(agi_plan *plan, uint32_t n, const keyed *nodes)
+/* n nodes at the end of members become one vector, cut into runs. */
+static ag_status add_bucket(agi_plan *plan, uint32_t n)
 {
-    uint32_t vector = AGI_NO_INDEX;
-    const uint8_t op = plan->code->ops[nodes[0].node];
     const uint32_t begin = plan->members_count;
+    const uint32_t *nodes = plan->members + begin;
+    const agi_operands at = plan->code->at[nodes[0]];
+    const uint8_t op = plan->code->ops[nodes[0]];
     if (op == AGI_OP_PROJECT) { /* lies in its scan's vector */
         for (uint32_t i = 0; i < n; i++) {
-            const agi_operands at = plan->code->at[nodes[i].node];
-            plan->place[nodes[i].node] = (agi_place){plan->place[at.a].vector, at.b};
+            const agi_operands project = plan->code->at[nodes[i]];
+            plan->place[nodes[i]] = (agi_place){plan->place[project.a].vector, project.b};
         }
         return AG_OK;
     }
-    const uint32_t size =
-        op == AGI_OP_SCAN ? plan->code->scans[plan->code->at[nodes[0].node].a].output_count : n;
-    if (agi_add_range(plan, size, &vector) != AG_OK)
+    uint32_t vector;
+    if (agi_add_range(plan, op == AGI_OP_SCAN ? plan->code->scans[at.a].output_count : n,
+                      &vector) != AG_OK)
         return AG_OUT_OF_MEMORY;
-    for (uint32_t i = 0; i < n; i++) {
-        plan->members[plan->members_count++] = nodes[i].node;
-        plan->place[nodes[i].node] = (agi_place){vector, i};
-    }
-    for (uint32_t i = 0; i < n;) {
-        const uint32_t length = agi_measure_run(plan, n - i, plan->members + begin + i);
+    for (uint32_t i = 0; i < n; i++)
+        plan->place[nodes[i]] = (agi_place){vector, i};
+    for (uint32_t i = 0, length; i < n; i += length) {
+        length = measure_run(plan, n - i, nodes + i);
         if (agi_add_group(plan, (agi_group){op, begin + i, length, vector, i, 0}) != AG_OK)
             return AG_OUT_OF_MEMORY;
-        i += length;
     }
+    plan->members_count += n;
     return AG_OK;
 }
 
 static ag_status group_alone(agi_plan *plan, uint32_t n, const uint32_t *nodes)
 {
-    for (uint32_t i = 0; i < n; i++)
-        if (add_bucket(plan, 1, &(const keyed){.node = nodes[i]}) != AG_OK)
+    for (uint32_t i = 0; i < n; i++) {
+        plan->members[plan->members_count] = nodes[i];
+        if (add_bucket(plan, 1) != AG_OK)
             return AG_OUT_OF_MEMORY;
+    }
     return AG_OK;
-}
-
-static uint32_t size_table(uint32_t n)
-{
-    uint32_t size = 4;
-    while (size < 2 * (uint64_t)n && size < UINT32_C(1) << 31)
-        size *= 2;
-    return size;
 }
 
 ag_status agi_group_runs(agi_plan *plan, uint32_t n, const uint32_t *nodes)
 {
     if (n < 2 || plan->plain)
         return group_alone(plan, n, nodes);
-    const uint32_t size = size_table(n);
-    keyed *keys = agi_new_array(plan->memory, n, sizeof(*keys));
-    uint32_t *table = agi_new_array(plan->memory, size, sizeof(*table));
-    ag_status status = keys != NULL && table != NULL ? AG_OK : AG_OUT_OF_MEMORY;
-    if (status == AG_OK) {
-        for (uint32_t i = 0; i < n; i++) {
-            /* a scan has a vector of its own, and so have lists of any length */
-            const uint64_t kind = plan->code->ops[nodes[i]] == AGI_OP_SCAN
-                                      ? mix(1, nodes[i])
-                                      : hash_kind(plan, nodes[i]);
-            keys[i] = (keyed){kind, 0, 0, nodes[i]};
-        }
-        order_kinds(n, keys, table, size - 1);
-        sort(n, keys);
-    }
-    for (uint32_t i = 0, length; status == AG_OK && i < n; i += length) {
+    agi_keyed *keys = agi_reserve_keys(plan, n);
+    if (keys == NULL)
+        return AG_OUT_OF_MEMORY;
+    for (uint32_t i = 0; i < n; i++)
+        keys[i] = (agi_keyed){hash_kind(plan, nodes[i]), 0, nodes[i]};
+    keys = agi_sort_into_buckets(plan, n);
+    if (keys == NULL)
+        return AG_OUT_OF_MEMORY;
+    for (uint32_t i = 0, length; i < n; i += length) {
+        const uint32_t bucket = keys[i].bucket;
         length = 1;
-        while (i + length < n && keys[i + length].order == keys[i].order)
+        while (i + length < n && keys[i + length].bucket == bucket)
             length++;
-        locate_first(plan, length, keys + i);
-        sort(length, keys + i);
-        status = add_bucket(plan, length, keys + i);
+        order_bucket(plan, length, keys + i);
+        if (add_bucket(plan, length) != AG_OK)
+            return AG_OUT_OF_MEMORY;
     }
-    agi_free_array(plan->memory, keys, n, sizeof(*keys));
-    agi_free_array(plan->memory, table, size, sizeof(*table));
-    return status;
+    return AG_OK;
 }

@@ -198,11 +198,11 @@ ag_status agi_report_branch(ag_graph *graph, uint32_t node, const agi_branch *br
     char step[40] = "";
     if (branch->step != SIZE_MAX && agi_scan_at(graph, node)->steps > 1)
         (void)snprintf(step, sizeof(step), "step %zu: ", branch->step);
-    return agi_fail(graph, AG_BRANCH, "%s: %s%.120s = (%.6g, %.6g): was recorded as %s and is %s now",
-                    ag_gate_name(agi_value(graph, node)), step, branch->text,
-                    agi_readable((ag_real)branch->operands[0]),
-                    agi_readable((ag_real)branch->operands[1]),
-                    branch->outcome ? "true" : "false", branch->outcome ? "false" : "true");
+    return agi_fail(
+        graph, AG_BRANCH, "%s: %s%.120s = (%.6g, %.6g): was recorded as %s and is %s now",
+        ag_gate_name(agi_value(graph, node)), step, branch->text,
+        agi_readable((ag_real)branch->operands[0]), agi_readable((ag_real)branch->operands[1]),
+        branch->outcome ? "true" : "false", branch->outcome ? "false" : "true");
 }
 
 /* ---- Backward --------------------------------------------------------------------------------- */
@@ -517,9 +517,9 @@ static ag_status answer(ag_graph *graph, const request *r, ag_status status)
         status = record(graph, r, &node);
     for (int i = 0; i < PARTS; i++)
         for (size_t k = 0; k < r->out[i].n && r->out[i].values != NULL; k++)
-            r->out[i].values[k] =
-                status == AG_OK ? agi_value(graph, node + 1 + (uint32_t)(r->out[i].first + k))
-                                : agi_null_value(graph);
+            r->out[i].values[k] = status == AG_OK
+                                      ? agi_value(graph, node + 1 + (uint32_t)(r->out[i].first + k))
+                                      : agi_null_value(graph);
     return status;
 }
 
@@ -559,9 +559,10 @@ static ag_status check_step(ag_graph *graph, const char *what, const ag_program_
                             size_t state_count)
 {
     if (state_count > info->each_count || state_count > info->map_count)
-        return agi_fail(graph, AG_INVALID_ARGUMENT,
-                        "%s: a state of %zu, and the program has %zu each inputs and %zu map outputs",
-                        what, state_count, info->each_count, info->map_count);
+        return agi_fail(
+            graph, AG_INVALID_ARGUMENT,
+            "%s: a state of %zu, and the program has %zu each inputs and %zu map outputs", what,
+            state_count, info->each_count, info->map_count);
     if (info->once_count > 0)
         return agi_fail(graph, AG_INVALID_ARGUMENT,
                         "%s: the program has once outputs, and a step must not", what);

@@ -44,8 +44,7 @@ static bool copy_graph(ag_graph *to, const ag_graph *from)
     copy_array(to, (void **)&to->array, from->array, sizeof(*from->array), n, &to->capacity)
     if (!COPY(tags, from->count, tags_capacity) ||
         !COPY(operands, from->count, operands_capacity) ||
-        !COPY(data, from->count, data_capacity) ||
-        !COPY(pool, from->pool_count, pool_capacity) ||
+        !COPY(data, from->count, data_capacity) || !COPY(pool, from->pool_count, pool_capacity) ||
         !COPY(numbers, from->numbers_count, numbers_capacity) ||
         !COPY(applied, from->applied_count, applied_capacity) ||
         !COPY(scans, from->scans_count, scans_capacity) ||
@@ -96,8 +95,8 @@ static ag_status begin_draft(draft *d, const ag_program *program, size_t room,
 {
     const agi_memory *memory = &program->memory;
     *d = (draft){.program = program};
-    d->graph = ag_graph_new(&(ag_graph_options){.allocator = memory->allocator,
-                                                .allocator_user = memory->user});
+    d->graph = ag_graph_new(
+        &(ag_graph_options){.allocator = memory->allocator, .allocator_user = memory->user});
     if (d->graph == NULL)
         return fail_memory(error);
     d->ends_count = count_ends(&program->info);
@@ -164,9 +163,8 @@ static ag_program *make_states_program(const ag_program *program, uint32_t state
 static ag_program *publish(_Atomic(ag_program *) *place, ag_program *made)
 {
     ag_program *first = NULL;
-    if (made == NULL ||
-        atomic_compare_exchange_strong_explicit(place, &first, made, memory_order_acq_rel,
-                                                memory_order_acquire))
+    if (made == NULL || atomic_compare_exchange_strong_explicit(
+                            place, &first, made, memory_order_acq_rel, memory_order_acquire))
         return made;
     ag_program_free(made);
     return first;
@@ -289,8 +287,7 @@ typedef struct derivation {
 static void add_upstream(derivation *d, size_t first, size_t n)
 {
     for (size_t k = 0; k < n; k++) {
-        const uint32_t node =
-            d->pass->upstream(d->pass->user, d->node + 1 + (uint32_t)(first + k));
+        const uint32_t node = d->pass->upstream(d->pass->user, d->node + 1 + (uint32_t)(first + k));
         *d->to++ = node == AGI_NO_INDEX ? d->zero : node;
     }
 }
@@ -362,8 +359,7 @@ ag_status agi_derive_scan(ag_graph *graph, uint32_t node, const agi_scan_pass *p
 {
     derivation d = {.graph = graph, .pass = pass, .scan = *agi_scan_at(graph, node), .node = node};
     ag_error_details error;
-    agi_scanned own = {
-        .steps = d.scan.steps, .state_count = d.scan.state_count, .unchecked = true};
+    agi_scanned own = {.steps = d.scan.steps, .state_count = d.scan.state_count, .unchecked = true};
     if (!has_upstream(pass, node, d.scan.output_count))
         return AG_OK;
     own.program = agi_get_gradient_program(d.scan.program, &error);

@@ -10,88 +10,136 @@
 
 /* ---- Shared with the other files ------------------------------------------------------------- */
 
-agi_address agi_locate(const agi_plan *plan, uint32_t node)
-{
-    const uint8_t op = plan->code->ops[node];
-    if (op == AGI_CONSTANT)
-        return (agi_address){AGI_CONSTANTS, 0, 0};
-    if (op == AGI_OP_SHARED)
-        return (agi_address){AGI_SHARED, 0, plan->code->at[node].a};
-    if (plan->member[node])
-        return (agi_address){AGI_SLOTS, plan->place[node].vector, plan->place[node].element};
-    return (agi_address){AGI_UNIFORM, 0, plan->once_slot[node]};
-}
-
 ag_status agi_add_group(agi_plan *plan, agi_group group)
 {
-    if (agi_memory_grow(plan->memory, (void **)&plan->groups, sizeof(*plan->groups),
-                        &plan->groups_capacity, (uint64_t)plan->groups_count + 1, UINT32_MAX))
-        return AG_OUT_OF_MEMORY;
-    plan->groups[plan->groups_count++] = group;
-    return AG_OK;
+    return AGI_APPEND(plan, plan->groups, group);
 }
 
 ag_status agi_add_range(agi_plan *plan, uint32_t n, uint32_t *vector)
 {
-    if (agi_memory_grow(plan->memory, (void **)&plan->ranges, sizeof(*plan->ranges),
-                        &plan->ranges_capacity, (uint64_t)plan->ranges_count + 1, UINT32_MAX))
-        return AG_OUT_OF_MEMORY;
     *vector = plan->ranges_count;
-    plan->ranges[plan->ranges_count++] = (agi_range){n, 0, 0};
-    return AG_OK;
+    return AGI_APPEND(plan, plan->ranges, ((agi_range){n, 0}));
+}
+
+agi_keyed *agi_reserve_keys(agi_plan *plan, uint32_t n)
+{
+    /* twice, for sorting */
+    return agi_memory_grow(plan->memory, (void **)&plan->keys, sizeof(*plan->keys),
+                           &plan->keys_capacity, 2 * (uint64_t)n, UINT32_MAX) == AG_OK
+               ? plan->keys
+               : NULL;
+}
+
+/* Numbers the keys that are there from 0 on; returns how many, 0 where there is no memory. A table of
+ * twice the size says where each was first. */
+static uint32_t number_buckets(agi_plan *plan, uint32_t n)
+{
+    uint64_t size = 4;
+    while (size < 2 * (uint64_t)n)
+        size *= 2;
+    if (agi_memory_grow(plan->memory, (void **)&plan->table, sizeof(*plan->table),
+                        &plan->table_capacity, size, UINT32_MAX))
+        return 0;
+    uint32_t *table = plan->table, buckets = 0;
+    agi_keyed *keys = plan->keys;
+    memset(table, 0xFF, (size_t)size * sizeof(*table)); /* AGI_NO_INDEX */
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t at = keys[i].key & (size - 1);
+        while (table[at] != AGI_NO_INDEX && keys[table[at]].key != keys[i].key)
+            at = (at + 1) & (size - 1);
+        if (table[at] == AGI_NO_INDEX) {
+            table[at] = i;
+            keys[i].bucket = buckets++;
+        } else {
+            keys[i].bucket = keys[table[at]].bucket;
+        }
+    }
+    return buckets;
+}
+
+agi_keyed *agi_sort_into_buckets(agi_plan *plan, uint32_t n)
+{
+    const uint32_t buckets = number_buckets(plan, n);
+    if (buckets <= 1)
+        return buckets == 0 ? NULL : plan->keys;
+    /* the table has room for more counters than there are keys */
+    uint32_t *begins = plan->table, begin = 0;
+    memset(begins, 0, buckets * sizeof(*begins));
+    for (uint32_t i = 0; i < n; i++)
+        begins[plan->keys[i].bucket]++;
+    for (uint32_t b = 0; b < buckets; b++) {
+        const uint32_t count = begins[b];
+        begins[b] = begin;
+        begin += count;
+    }
+    agi_keyed *sorted = plan->keys + n;
+    for (uint32_t i = 0; i < n; i++)
+        sorted[begins[plan->keys[i].bucket]++] = plan->keys[i];
+    return sorted;
 }
 
 /* ---- Who is in a section --------------------------------------------------------------------- */
 
-static bool is_comparison(const agi_code *code, uint32_t node)
+static bool compares(const agi_code *code, uint32_t node)
 {
-    return code->ops[node] < AGI_GATE_COUNT && agi_gate_forms[code->ops[node]] == AGI_FORM_COMPARE;
+    const uint8_t op = code->ops[node];
+    return (op < AGI_GATE_COUNT && agi_gate_forms[op] == AGI_FORM_COMPARE) ||
+           agi_compares_inside(code, node);
+}
+
+static void mark_operands(agi_plan *plan, uint32_t node)
+{
+    const agi_operand_list operands = agi_list_code(plan->code, node);
+    for (uint32_t k = 0; k < operands.n; k++) {
+        const uint32_t operand = *agi_operand(operands, k);
+        if (operand != AGI_NO_INDEX)
+            plan->member[operand] = 1;
+    }
 }
 
 /* Marks the nodes that the section's ends are made of. */
 static void mark_ends(agi_plan *plan)
 {
     const agi_code *code = plan->code;
-    if (plan->part == AGI_PART_CHECK) {
-        for (uint32_t i = 0; i < code->count; i++)
-            plan->member[i] = is_comparison(code, i) || agi_compares_inside(code, i);
-        return;
-    }
-    for (uint32_t o = 0; o < code->sum_count + code->map_count; o++) {
+    const bool is_body = plan->part == AGI_PART_BODY;
+    for (uint32_t i = 0; !is_body && i < code->count; i++)
+        plan->member[i] = compares(code, i);
+    for (uint32_t o = 0; is_body && o < code->sum_count + code->map_count; o++) {
         const uint32_t node = code->outputs[o];
-        if (!plan->absorbed[node]) {
+        if (plan->absorbed[node])
+            mark_operands(plan, node);
+        else
             plan->member[node] = 1;
-            continue;
-        }
-        for (uint32_t k = 0; k < agi_code_operand_count(code, node); k++)
-            plan->member[*agi_code_operand(code, node, k)] = 1;
     }
 }
 
-static void choose_members(agi_plan *plan)
+/* Returns how many there are. */
+static uint32_t choose_members(agi_plan *plan)
 {
     const agi_code *code = plan->code;
+    uint32_t n = 0;
     if (plan->part == AGI_PART_ONCE) {
-        for (uint32_t i = 0; i < code->count; i++)
-            plan->member[i] =
-                !plan->varies[i] && code->ops[i] != AGI_CONSTANT && code->ops[i] != AGI_OP_SHARED;
-        return;
+        for (uint32_t i = 0; i < code->count; i++) {
+            plan->member[i] = !plan->varies[i] && plan->place[i].vector == AGI_UNPLACED;
+            n += plan->member[i];
+        }
+        return n;
     }
     memset(plan->member, 0, code->count);
     mark_ends(plan);
     for (uint32_t i = code->count; i-- > 0;) {
         plan->member[i] = plan->member[i] && plan->varies[i];
-        const uint32_t n = plan->member[i] ? agi_code_operand_count(code, i) : 0;
-        for (uint32_t k = 0; k < n; k++) {
-            const uint32_t operand = *agi_code_operand(code, i, k);
-            if (operand != AGI_NO_INDEX)
-                plan->member[operand] = 1;
-        }
+        if (!plan->member[i])
+            continue;
+        n++;
+        mark_operands(plan, i);
     }
+    return n;
 }
 
 /* ---- Levels ---------------------------------------------------------------------------------- */
 
+/* The lowest: level 0 are each inputs, and gates of nothing but what is outside. */
 static uint32_t find_levels(agi_plan *plan)
 {
     const agi_code *code = plan->code;
@@ -99,14 +147,13 @@ static uint32_t find_levels(agi_plan *plan)
     for (uint32_t i = 0; i < code->count; i++) {
         if (!plan->member[i])
             continue;
+        const agi_operand_list operands = agi_list_code(code, i);
         uint32_t level = 0;
-        const uint32_t n = agi_code_operand_count(code, i);
-        for (uint32_t k = 0; k < n; k++) {
-            const uint32_t operand = *agi_code_operand(code, i, k);
+        for (uint32_t k = 0; k < operands.n; k++) {
+            const uint32_t operand = *agi_operand(operands, k);
             if (operand != AGI_NO_INDEX && plan->member[operand] && plan->level[operand] >= level)
                 level = plan->level[operand] + 1;
         }
-        /* level 0: each inputs, and gates of nothing but what is outside */
         plan->level[i] = level;
         if (level > highest)
             highest = level;
@@ -132,6 +179,7 @@ static ag_status sort_by_level(agi_plan *plan, uint32_t levels, uint32_t *begins
         if (plan->member[i])
             plan->work[next[plan->level[i]]++] = i;
     agi_free_array(plan->memory, next, levels, sizeof(*next));
+    memset(plan->level, 0, count * sizeof(*plan->level));
     return AG_OK;
 }
 
@@ -192,21 +240,31 @@ static ag_status group_members(agi_plan *plan)
     return status;
 }
 
+/* Where the section's numbers are for the sections after it. */
+static void leave_section(agi_plan *plan)
+{
+    for (uint32_t i = 0; i < plan->code->count; i++) {
+        agi_place *place = &plan->place[i];
+        if (!plan->member[i] || place->vector == AGI_UNPLACED)
+            continue;
+        *place =
+            plan->part == AGI_PART_ONCE
+                ? (agi_place){AGI_IN_UNIFORM, plan->ranges[place->vector].slot + place->element}
+                : (agi_place){AGI_UNPLACED, 0};
+    }
+}
+
 static ag_status write_section(agi_plan *plan, agi_part part, agi_section *section)
 {
     plan->part = part;
     plan->section = section;
-    plan->members_count = plan->groups_count = plan->ranges_count = 0;
-    plan->entries_count = plan->rows_count = plan->rests_count = plan->matrices_count = 0;
-    choose_members(plan);
-    for (uint32_t i = 0; i < plan->code->count; i++)
-        plan->place[i] = (agi_place){AGI_NO_INDEX, 0};
-    ag_status status = group_members(plan);
+    plan->members_count = plan->groups_count = plan->ranges_count = plan->entries_count = 0;
+    plan->rows_count = plan->rests_count = plan->segments_count = plan->matrices_count = 0;
+    ag_status status = choose_members(plan) > 0 ? group_members(plan) : AG_OK;
     if (status == AG_OK)
         status = agi_emit_section(plan);
-    for (uint32_t i = 0; status == AG_OK && part == AGI_PART_ONCE && i < plan->code->count; i++)
-        if (plan->place[i].vector != AGI_NO_INDEX)
-            plan->once_slot[i] = plan->ranges[plan->place[i].vector].slot + plan->place[i].element;
+    if (status == AG_OK)
+        leave_section(plan);
     return status;
 }
 
@@ -270,21 +328,31 @@ static void find_varying(agi_plan *plan)
 {
     const agi_code *code = plan->code;
     for (uint32_t i = 0; i < code->count; i++) {
-        plan->varies[i] = code->ops[i] == AGI_OP_EACH;
-        const uint32_t n = agi_code_operand_count(code, i);
-        for (uint32_t k = 0; k < n && !plan->varies[i]; k++) {
-            const uint32_t operand = *agi_code_operand(code, i, k);
-            plan->varies[i] = operand != AGI_NO_INDEX && plan->varies[operand];
+        const agi_operand_list operands = agi_list_code(code, i);
+        bool varies = code->ops[i] == AGI_OP_EACH;
+        for (uint32_t k = 0; k < operands.n && !varies; k++) {
+            const uint32_t operand = *agi_operand(operands, k);
+            varies = operand != AGI_NO_INDEX && plan->varies[operand];
         }
+        plan->varies[i] = varies;
     }
+}
+
+static void place_outsiders(agi_plan *plan)
+{
+    const agi_code *code = plan->code;
+    for (uint32_t i = 0; i < code->count; i++)
+        plan->place[i] = code->ops[i] == AGI_CONSTANT ? (agi_place){AGI_IN_CONSTANTS, AGI_NO_INDEX}
+                         : code->ops[i] == AGI_OP_SHARED ? (agi_place){AGI_IN_SHARED, code->at[i].a}
+                                                         : (agi_place){AGI_UNPLACED, 0};
 }
 
 static ag_status write_sections(agi_plan *plan)
 {
     ag_program *program = plan->program;
     find_varying(plan);
+    place_outsiders(plan);
     memset(plan->absorbed, 0, plan->code->count);
-    memset(plan->constant, 0xFF, plan->code->count * sizeof(*plan->constant));
     ag_status status = write_section(plan, AGI_PART_ONCE, &program->once);
     if (status == AG_OK)
         status = write_section(plan, AGI_PART_CHECK, &program->check);
@@ -295,6 +363,34 @@ static ag_status write_sections(agi_plan *plan)
     return status;
 }
 
+static void free_plan(agi_plan *plan)
+{
+    agi_memory *memory = plan->memory;
+    const uint32_t n = plan->code->count;
+    agi_free_array(memory, plan->varies, n, 1);
+    agi_free_array(memory, plan->absorbed, n, 1);
+    agi_free_array(memory, plan->member, n, 1);
+    agi_free_array(memory, plan->place, n, sizeof(*plan->place));
+    agi_free_array(memory, plan->level, n, sizeof(*plan->level));
+    agi_free_array(memory, plan->last, n, sizeof(*plan->last));
+    agi_free_array(memory, plan->members, n, sizeof(*plan->members));
+    agi_free_array(memory, plan->work, n, sizeof(*plan->work));
+#define RELEASE(array)                                                                             \
+    agi_memory_release(memory, plan->array, (size_t)plan->array##_capacity * sizeof(*plan->array))
+    RELEASE(blocks);
+    RELEASE(groups);
+    RELEASE(ranges);
+    RELEASE(entries);
+    RELEASE(rows);
+    RELEASE(rests);
+    RELEASE(segments);
+    RELEASE(matrices);
+    RELEASE(keys);
+    RELEASE(table);
+    RELEASE(nodes);
+#undef RELEASE
+}
+
 ag_status agi_schedule(const agi_code *code, bool plain, ag_program *program)
 {
     const uint32_t n = code->count;
@@ -303,35 +399,18 @@ ag_status agi_schedule(const agi_code *code, bool plain, ag_program *program)
     plan.varies = agi_new_array(memory, n, 1);
     plan.absorbed = agi_new_array(memory, n, 1);
     plan.member = agi_new_array(memory, n, 1);
-    plan.once_slot = agi_new_array(memory, n, sizeof(uint32_t));
-    plan.constant = agi_new_array(memory, n, sizeof(uint32_t));
-    plan.level = agi_new_array(memory, n, sizeof(uint32_t));
-    plan.members = agi_new_array(memory, n, sizeof(uint32_t));
-    plan.work = agi_new_array(memory, n, sizeof(uint32_t));
-    plan.place = agi_new_array(memory, n, sizeof(agi_place));
-    program->once_slots = agi_new_array(memory, code->once_count, sizeof(uint32_t));
+    plan.place = agi_new_array(memory, n, sizeof(*plan.place));
+    plan.level = agi_new_array(memory, n, sizeof(*plan.level));
+    plan.last = agi_new_array(memory, n, sizeof(*plan.last));
+    plan.members = agi_new_array(memory, n, sizeof(*plan.members));
+    plan.work = agi_new_array(memory, n, sizeof(*plan.work));
+    program->once_slots = agi_new_array(memory, code->once_count, sizeof(*program->once_slots));
     ag_status status = AG_OUT_OF_MEMORY;
-    if (plan.varies != NULL && plan.absorbed != NULL && plan.member != NULL &&
-        plan.once_slot != NULL && plan.constant != NULL && plan.level != NULL &&
-        plan.members != NULL && plan.work != NULL && plan.place != NULL &&
+    if (plan.varies != NULL && plan.absorbed != NULL && plan.member != NULL && plan.place != NULL &&
+        plan.level != NULL && plan.last != NULL && plan.members != NULL && plan.work != NULL &&
         program->once_slots != NULL)
         status = write_sections(&plan);
-    agi_free_array(memory, plan.varies, n, 1);
-    agi_free_array(memory, plan.absorbed, n, 1);
-    agi_free_array(memory, plan.member, n, 1);
-    agi_free_array(memory, plan.once_slot, n, sizeof(uint32_t));
-    agi_free_array(memory, plan.constant, n, sizeof(uint32_t));
-    agi_free_array(memory, plan.level, n, sizeof(uint32_t));
-    agi_free_array(memory, plan.members, n, sizeof(uint32_t));
-    agi_free_array(memory, plan.work, n, sizeof(uint32_t));
-    agi_free_array(memory, plan.place, n, sizeof(agi_place));
-    agi_memory_release(memory, plan.blocks, plan.blocks_capacity * sizeof(agi_block));
-    agi_memory_release(memory, plan.groups, plan.groups_capacity * sizeof(agi_group));
-    agi_memory_release(memory, plan.ranges, plan.ranges_capacity * sizeof(agi_range));
-    agi_memory_release(memory, plan.entries, plan.entries_capacity * sizeof(agi_entry));
-    agi_memory_release(memory, plan.rows, plan.rows_capacity * sizeof(agi_row));
-    agi_memory_release(memory, plan.rests, plan.rests_capacity * sizeof(agi_product));
-    agi_memory_release(memory, plan.matrices, plan.matrices_capacity * sizeof(agi_matrix));
+    free_plan(&plan);
     if (status == AG_OK) {
         find_scratch(program);
         program->lanes = choose_lanes(program);

@@ -1,26 +1,33 @@
 /* SPDX-License-Identifier: MIT
  *
  * What the files that recover structure and write instructions share. A section's gates are put
- * into groups, level by level (a gate's level is one above its operands'); the results of a group
- * lie side by side in one vector; then vectors get slots, by last use, and groups become
- * instructions.
+ * into groups, level by level (a gate's level is one above its operands', or higher); the results of
+ * a group lie side by side in one vector; then vectors get slots, which are given back after their
+ * last use, and groups become instructions.
  */
 #ifndef WENGERT_SCHEDULE_H
 #define WENGERT_SCHEDULE_H
 
 #include "code.h"
 
-/* Where the result of a gate is: an element of a vector, whose slots are known once its group has
- * become an instruction. */
+/* Where the number of a node is: an element of a vector of the section at work, whose slots are
+ * known once its group has become an instruction; or what does not belong to the section. */
+enum {
+    AGI_IN_SHARED = UINT32_MAX - 3, /* element: which of the shared inputs */
+    AGI_IN_UNIFORM,                 /* element: slot of the once section */
+    AGI_IN_CONSTANTS, /* element: index among the program's, AGI_NO_INDEX so far. They can be put
+                         anywhere, so one is as good as another */
+    AGI_UNPLACED,
+};
+
 typedef struct agi_place {
-    uint32_t vector;
+    uint32_t vector; /* or AGI_IN_... */
     uint32_t element;
 } agi_place;
 
 typedef struct agi_range {
     uint32_t n;    /* elements */
     uint32_t slot; /* of the first */
-    uint32_t last; /* the group after which nothing uses it; AGI_NO_INDEX: it has to stay */
 } agi_range;
 
 /* What one section emits together: n nodes from members[begin] on, with results from `element` of
@@ -33,35 +40,37 @@ typedef struct agi_group {
     uint32_t more;
 } agi_group;
 
-/* Rows of a matrix in recovery: the row of node members[begin + i] has k terms p * x, in the order of
- * x, at entries[rows + i * k]; and what is left of its list: a bias, and products. */
+/* An element of a matrix in recovery, p * x. */
 typedef struct agi_entry {
     uint64_t x_key; /* where x is: vector, element */
     double factor;  /* the matrix's number itself, where p is AGI_NO_INDEX */
     uint32_t p, x;
 } agi_entry;
 
-typedef struct agi_matrix {
-    uint32_t k;
-    bool chain;
-    uint32_t first_row; /* in the plan's rows: one for each member of the group */
-} agi_matrix;
-
+/* A sum as a row of a matrix: k entries in the order of x, from entries[entries] on, and what is
+ * left: a bias, and products. */
 typedef struct agi_row {
+    uint64_t hash; /* of the x */
     uint32_t node;
     uint32_t entries, k;
-    uint64_t hash;
-    bool chain;
     uint32_t bias;             /* node, or AGI_NO_INDEX */
     uint32_t rest, rest_count; /* in the plan's rests */
+    bool chain;
 } agi_row;
 
-/* Sums of outer products: output `out + i * row_stride + j` is the sum over terms t of
- * row i's constant factor and column j's varying one: see outer.c. */
+/* Columns fall into segments, in each of which p lies at constant strides. */
+typedef struct agi_matrix {
+    uint32_t first_row; /* in the plan's rows: one for each member of the group */
+    uint32_t first_segment, segments;
+} agi_matrix;
+
+/* Sums of outer products: outputs `out + i * row_stride + j`, see outer.c. */
 typedef struct agi_block {
     uint32_t out; /* sum output of row 0, column 0 */
     uint32_t m, k;
     uint32_t row_stride;
+    uint32_t pairs;  /* outer products that are added up */
+    bool has_rest;   /* and something else */
     bool q_constant; /* along a row q stays the same, not p */
 } agi_block;
 
@@ -71,16 +80,22 @@ typedef enum agi_part {
     AGI_PART_BODY,
 } agi_part;
 
+/* For sorting by hash. */
+typedef struct agi_keyed {
+    uint64_t key;
+    uint32_t bucket;
+    uint32_t item;
+} agi_keyed;
+
 typedef struct agi_plan {
     const agi_code *code;
     ag_program *program;
     agi_memory *memory; /* the program's */
     bool plain;
 
-    uint8_t *varies;     /* node: depends on each inputs */
-    uint8_t *absorbed;   /* node: is a sum output that outer.c has taken over */
-    uint32_t *once_slot; /* node of the once section: its slot, once that has been written */
-    uint32_t *constant;  /* node: index among the program's constants, AGI_NO_INDEX so far */
+    uint8_t *varies;   /* node: depends on each inputs */
+    uint8_t *absorbed; /* node: is a sum output that outer.c has taken over */
+    agi_place *place;  /* node */
     agi_block *blocks;
     uint32_t blocks_count, blocks_capacity;
 
@@ -88,11 +103,11 @@ typedef struct agi_plan {
     agi_part part;
     agi_section *section;
     uint8_t *member;   /* node: belongs to it */
-    uint32_t *level;   /* node */
-    agi_place *place;  /* node */
+    uint32_t *level;   /* node; once that is sorted by, room for counters, all 0 */
+    uint32_t *last;    /* node: the group of its last use; AGI_NO_INDEX: it has to stay */
     uint32_t *members; /* nodes in the order of groups */
     uint32_t members_count;
-    uint32_t *work; /* as many as nodes, for sorting */
+    uint32_t *work; /* as many as nodes: nodes in the order of levels, later of last uses */
     agi_group *groups;
     uint32_t groups_count, groups_capacity;
     agi_range *ranges;
@@ -103,34 +118,38 @@ typedef struct agi_plan {
     uint32_t rows_count, rows_capacity;
     agi_product *rests;
     uint32_t rests_count, rests_capacity;
+    uint32_t *segments;
+    uint32_t segments_count, segments_capacity;
     agi_matrix *matrices;
     uint32_t matrices_count, matrices_capacity;
+
+    /* Borrowed for a moment. */
+    agi_keyed *keys;
+    uint32_t keys_capacity;
+    uint32_t *table;
+    uint32_t table_capacity;
+    uint32_t *nodes;
+    uint32_t nodes_capacity;
 } agi_plan;
 
-/* An operand's address as far as it is known while groups are made: kinds of places, and where in
- * one. Constants can be put anywhere, so one is as good as another. */
-typedef struct agi_address {
-    uint8_t space;
-    uint32_t vector; /* AGI_SLOTS, in the section at work; AGI_UNIFORM: 0 */
-    uint32_t at;
-} agi_address;
-
-static inline bool agi_is_same_kind(agi_address p, agi_address q)
+/* Steps that fit an int32_t with room to spare. */
+static inline bool agi_fits_stride(int64_t step)
 {
-    return p.space == q.space && p.vector == q.vector;
+    return step < INT32_MAX / 2 && step > INT32_MIN / 2;
 }
 
 /* schedule.c */
-agi_address agi_locate(const agi_plan *plan, uint32_t node);
 ag_status agi_add_group(agi_plan *plan, agi_group group);
 /* Makes a vector of n elements. */
 ag_status agi_add_range(agi_plan *plan, uint32_t n, uint32_t *vector);
+/* Room for n keys, to be filled in; and the same n sorted by their buckets: one for each key, in the
+ * order of appearance, within which the order stays. NULL where there is no memory. */
+agi_keyed *agi_reserve_keys(agi_plan *plan, uint32_t n);
+agi_keyed *agi_sort_into_buckets(agi_plan *plan, uint32_t n);
 
 /* runs.c: puts n nodes of one level into groups of the same gate at constant strides; plain: each
  * into its own. */
 ag_status agi_group_runs(agi_plan *plan, uint32_t n, const uint32_t *nodes);
-/* How many of the nodes, from the first on, are one run. */
-uint32_t agi_measure_run(const agi_plan *plan, uint32_t n, const uint32_t *nodes);
 /* As long as lists of products, one for each of n elements, have terms of the same kinds at
  * constant strides. */
 typedef struct agi_terms_of {
@@ -142,28 +161,58 @@ uint32_t agi_measure_products(const agi_plan *plan, uint32_t n, const agi_terms_
 /* affine.c: takes the rows of matrices out of n nodes of one level; the others are moved to the
  * front of nodes, *left of them. */
 ag_status agi_group_affine(agi_plan *plan, uint32_t n, uint32_t *nodes, uint32_t *left);
-/* How many elements of a row, from one on, lie at a constant stride. */
-uint32_t agi_measure_segment(const agi_plan *plan, const agi_row *row, uint32_t from);
 
 /* outer.c: finds the sum outputs that are sums of outer products, and marks them as absorbed. */
 ag_status agi_find_outer(agi_plan *plan);
-/* The products that an absorbed output is the sum of; one is where a single product goes. */
+/* The products that a sum output is the sum of; one is where a single product goes. */
 agi_terms_of agi_list_products(const agi_code *code, uint32_t node, agi_product *one);
-
-/* emit.c: instructions for the section's groups, in their order, then for outputs. */
-ag_status agi_emit_section(agi_plan *plan);
 
 /* slots.c: which slots are free. */
 typedef struct agi_slots {
     agi_memory *memory;
     struct agi_gap *gaps;
     uint32_t gaps_count, gaps_capacity;
-    uint32_t bins[33]; /* first gap of at least 2^i slots and less than twice as many, plus 1 */
+    struct agi_edge *edges;
+    uint32_t edges_capacity;
+    uint32_t bins[32]; /* first gap of at least 2^i slots and less than twice as many, plus 1 */
     uint32_t spare;    /* first gap that is not in use, plus 1 */
     uint32_t end;      /* slots so far */
 } agi_slots;
 ag_status agi_take_slots(agi_slots *slots, uint32_t n, uint32_t *at);
 ag_status agi_give_slots(agi_slots *slots, uint32_t at, uint32_t n);
 void agi_slots_free(agi_slots *slots);
+
+/* operands.c: nodes as operands of instructions. */
+/* The number itself. */
+double agi_number_of(const agi_plan *plan, uint32_t node);
+ag_status agi_add_constant(agi_plan *plan, double number);
+/* Where a single node is. */
+ag_status agi_find(agi_plan *plan, uint32_t node, agi_vector *place);
+/* n nodes as one vector, if they lie like one. Constants are copied so that they do. */
+ag_status agi_make_vector(agi_plan *plan, uint32_t n, const uint32_t *nodes, agi_vector *vector,
+                          bool *fits);
+/* n > 0 nodes as elements: a vector, a list, or, where they lie in different spaces, copies; those
+ * take slots, to be given back when nothing uses them any more. */
+ag_status agi_make_elements(agi_plan *plan, agi_slots *slots, uint32_t n, const uint32_t *nodes,
+                            agi_elements *elements, agi_range *copy);
+ag_status agi_add_instruction(agi_plan *plan, agi_instruction instruction);
+/* Room for a list of n nodes, in plan->nodes. */
+ag_status agi_reserve_nodes(agi_plan *plan, uint64_t n);
+
+/* emit.c: instructions for the section's groups, in their order, then for outputs. */
+ag_status agi_emit_section(agi_plan *plan);
+/* out[i] = sum of lists[i], for lists that are one run; added to what is there, if told so. */
+ag_status agi_emit_products(agi_plan *plan, uint32_t n, const agi_terms_of *lists, uint32_t out,
+                            bool add);
+/* Appends to an array of the program. */
+#define AGI_APPEND(plan, array, item)                                                              \
+    (agi_memory_grow((plan)->memory, (void **)&(array), sizeof(*(array)), &array##_capacity,       \
+                     (uint64_t)array##_count + 1, UINT32_MAX) != AG_OK                             \
+         ? AG_OUT_OF_MEMORY                                                                        \
+         : ((array)[array##_count++] = (item), AG_OK))
+
+/* emit_outputs.c: the section's end. */
+ag_status agi_emit_body_outputs(agi_plan *plan, agi_slots *slots);
+ag_status agi_emit_once_outputs(agi_plan *plan, agi_slots *slots);
 
 #endif

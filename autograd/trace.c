@@ -62,8 +62,8 @@ static double get_upstream(void *user, uint32_t output)
 {
     const scan_edges *edges = user;
     const agi_trace *trace = edges->trace;
-    const bool is_there = output <= trace->nodes[trace->count - 1] &&
-                          trace->nodes[trace->places[output]] == output;
+    const bool is_there =
+        output <= trace->nodes[trace->count - 1] && trace->nodes[trace->places[output]] == output;
     return is_there ? (double)trace->gradients[trace->places[output]] : 0;
 }
 

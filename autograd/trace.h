@@ -44,10 +44,10 @@ static inline bool agi_takes_gradient(const agi_trace *trace, uint32_t operand)
     return gate != AGI_CONSTANT && gate != AGI_SCAN;
 }
 
-/* Whether there is one local gradient for each of a node's edges, and they say all. */
-static inline bool agi_has_locals(const agi_trace *trace, uint32_t place)
+/* Values and gradients of a scan are its outputs', and local gradients would be one for each. */
+static inline bool agi_is_scan(const agi_trace *trace, uint32_t place)
 {
-    return agi_gate_at(trace, place) != AGI_SCAN;
+    return agi_gate_at(trace, place) == AGI_SCAN;
 }
 
 /* The node's own name; or its number, "2", for a constant; or "v3". */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Common subexpressions: of gates that say the same about the same operands, the first is left, and
- * the others' users use it. An open-addressing table, with room for twice as many.
+ * the others' users use it. A table with room for half as many again.
  */
 #include "code.h"
 
@@ -79,45 +79,89 @@ typedef struct entry {
     uint32_t node; /* AGI_NO_INDEX: none */
 } entry;
 
+typedef struct table {
+    entry *entries;
+    uint64_t size;
+} table;
+
+enum {
+    LINE = 8,   /* entries that are fetched from memory together */
+    LINES = 2,  /* that are tried */
+    NEAR = 128, /* of so many: they move on with the graph, so that caches keep them */
+};
+
+/* An entry and a half for each node, in whole lines. */
+static table new_table(const agi_code *code)
+{
+    const uint64_t lines = ((uint64_t)code->count + code->count / 2) / LINE + 1;
+    const table t = {agi_new_array(code->memory, lines * LINE, sizeof(entry)), lines * LINE};
+    if (t.entries != NULL)
+        memset(t.entries, 0xFF, (size_t)t.size * sizeof(entry)); /* AGI_NO_INDEX everywhere */
+    return t;
+}
+
+/* Where a node's entry can be: in some lines near those of the gate's latest operand; where these
+ * are full, as they are around a number that very many gates use, in lines that are anywhere. */
+static uint64_t find_line(table t, uint32_t latest, uint64_t hash, uint32_t which)
+{
+    uint64_t place = agi_mix(hash, which);
+    if (which < LINES)
+        place = (uint64_t)latest + latest / 2 + (hash >> 8 * which) % NEAR * LINE;
+    return place % t.size / LINE * LINE;
+}
+
 /* The first node that says the same; this one, if it is the first. */
-static uint32_t find_first(const agi_code *code, entry *table, uint64_t mask, uint32_t i,
+static uint32_t find_first(const agi_code *code, table t, uint32_t i, uint32_t latest,
                            uint64_t hash)
 {
     const uint32_t tag = (uint32_t)(hash >> 32);
-    uint64_t place = hash & mask;
-    while (table[place].node != AGI_NO_INDEX) {
-        if (table[place].hash == tag && is_same(code, table[place].node, i))
-            return table[place].node;
-        place = (place + 1) & mask;
+    for (uint32_t which = 0;; which++) {
+        entry *line = t.entries + find_line(t, latest, hash, which);
+        for (uint32_t k = 0; k < LINE; k++) {
+            if (line[k].node == AGI_NO_INDEX) {
+                line[k] = (entry){tag, i};
+                return i;
+            }
+            if (line[k].hash == tag && is_same(code, line[k].node, i))
+                return line[k].node;
+        }
     }
-    table[place] = (entry){tag, i};
-    return i;
 }
 
-static void share(agi_code *code, entry *table, uint64_t mask, uint32_t *to)
+/* Constants don't count: all of a graph may use one. */
+static uint32_t find_latest(const agi_code *code, agi_operand_list operands)
+{
+    uint32_t latest = 0;
+    for (uint32_t k = 0; k < operands.n; k++) {
+        const uint32_t operand = *agi_operand(operands, k);
+        if (operand > latest && code->ops[operand] != AGI_CONSTANT)
+            latest = operand;
+    }
+    return latest;
+}
+
+static void share(agi_code *code, table t)
 {
     for (uint32_t i = 0; i < code->count; i++) {
-        const agi_operand_list operands = agi_list_code(code, i);
-        for (uint32_t k = 0; k < operands.n; k++) {
-            uint32_t *operand = agi_operand(operands, k);
-            *operand = to[*operand];
-        }
+        agi_redirect_operands(code, i);
         agi_operands *at = &code->at[i];
         if (commutes(code->ops[i]) && at->a > at->b)
             *at = (agi_operands){at->b, at->a};
-        to[i] = is_comparable(code->ops[i])
-                    ? find_first(code, table, mask, i, hash_node(code, i, operands))
-                    : i;
+        const agi_operand_list operands = agi_list_code(code, i);
+        code->to[i] = i;
+        if (is_comparable(code->ops[i]))
+            code->to[i] =
+                find_first(code, t, i, find_latest(code, operands), hash_node(code, i, operands));
     }
 }
 
 /* The same comparison twice is one. */
-static void share_comparisons(agi_code *code, const uint32_t *to)
+static void share_comparisons(agi_code *code)
 {
     uint32_t left = 0;
     for (uint32_t i = 0; i < code->comparisons_count; i++) {
         const agi_comparison comparison = code->comparisons[i];
-        if (to[comparison.node] == comparison.node)
+        if (code->to[comparison.node] == comparison.node)
             code->comparisons[left++] = comparison;
     }
     code->comparisons_count = left;
@@ -163,20 +207,13 @@ void agi_share_scans(agi_code *code)
 
 ag_status agi_share_gates(agi_code *code)
 {
-    uint64_t size = 16;
-    while (size < 2 * (uint64_t)code->count)
-        size *= 2;
-    entry *table = agi_new_array(code->memory, size, sizeof(*table));
-    uint32_t *to = agi_new_array(code->memory, code->count, sizeof(*to));
-    if (table != NULL && to != NULL) {
-        memset(table, 0xFF, (size_t)size * sizeof(*table)); /* AGI_NO_INDEX everywhere */
-        share(code, table, size - 1, to);
-        share_comparisons(code, to);
-        for (uint32_t i = 0; i < agi_output_count(code); i++)
-            code->outputs[i] = to[code->outputs[i]];
+    const table t = new_table(code);
+    const ag_status status = t.entries == NULL ? AG_OUT_OF_MEMORY : agi_reserve_to(code);
+    if (status == AG_OK) {
+        share(code, t);
+        share_comparisons(code);
+        agi_redirect_ends(code);
     }
-    const ag_status status = table != NULL && to != NULL ? AG_OK : AG_OUT_OF_MEMORY;
-    agi_free_array(code->memory, table, size, sizeof(*table));
-    agi_free_array(code->memory, to, code->count, sizeof(*to));
+    agi_free_array(code->memory, t.entries, t.size, sizeof(entry));
     return status;
 }

@@ -5,13 +5,12 @@
  * two alternate in one run; the table gives medians, quartiles and their ratio. Not a test: it
  * asserts no time.
  */
-#define _POSIX_C_SOURCE 199309L
+#include "bench.h"
+
 #include <wengert/autograd.h>
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
 enum {
     WIDTH = 64,
@@ -25,21 +24,7 @@ static const int sizes[LAYERS + 1] = {WIDTH, WIDTH, WIDTH, 1};
 static ag_real parameters[PARAMETERS];
 static ag_real inputs[WIDTH];
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
-static int compare(const void *p, const void *q)
-{
-    const double a = *(const double *)p, b = *(const double *)q;
-    return (a > b) - (a < b);
-}
-
-/* ---- Plain C ----------------------------------------------------------------------------------
- */
+/* ---- Plain C --------------------------------------------------------------------------------- */
 
 static ag_real run_plain(ag_real *gradient)
 {
@@ -80,8 +65,7 @@ static ag_real run_plain(ag_real *gradient)
     return activation[LAYERS][0];
 }
 
-/* ---- The tape ---------------------------------------------------------------------------------
- */
+/* ---- The tape -------------------------------------------------------------------------------- */
 
 static ag_value record(const ag_value *w, const ag_value *x)
 {
@@ -104,18 +88,15 @@ static ag_value record(const ag_value *w, const ag_value *x)
 
 static void print_row(const char *what, double *times, double per)
 {
-    qsort(times, ROUNDS, sizeof(*times), compare);
-    printf("%-28s %8.2f %8.2f %8.2f\n", what, times[ROUNDS / 4] / per, times[ROUNDS / 2] / per,
-           times[ROUNDS * 3 / 4] / per);
+    const bench_quartiles q = bench_summarise(ROUNDS, times);
+    printf("%-28s %8.2f %8.2f %8.2f\n", what, q.low / per, q.median / per, q.high / per);
 }
 
 int main(void)
 {
-    unsigned seed = 1;
-    for (int i = 0; i < PARAMETERS; i++) {
-        seed = seed * 1664525u + 1013904223u;
-        parameters[i] = (ag_real)((double)seed / 4294967296.0 - 0.5) / 4;
-    }
+    uint64_t seed = 1;
+    for (int i = 0; i < PARAMETERS; i++)
+        parameters[i] = (ag_real)bench_random(&seed) / 8;
     for (int i = 0; i < WIDTH; i++)
         inputs[i] = (ag_real)sin(i);
 
@@ -145,19 +126,19 @@ int main(void)
         recording[round] = backward[round] = 0;
         for (int i = 0; i < INNER; i++) {
             ag_graph_rewind(graph, mark);
-            const double start = now();
+            const double start = bench_now();
             root = record(w, x);
-            const double middle = now();
+            const double middle = bench_now();
             ag_backward(root);
-            const double end = now();
+            const double end = bench_now();
             recording[round] += (middle - start) / INNER;
             backward[round] += (end - middle) / INNER;
         }
         both[round] = recording[round] + backward[round];
-        const double start = now();
+        const double start = bench_now();
         for (int i = 0; i < INNER; i++)
             plain += run_plain(gradient);
-        by_hand[round] = (now() - start) / INNER;
+        by_hand[round] = (bench_now() - start) / INNER;
         ratio[round] = both[round] / by_hand[round];
     }
     printf("tanh net 64-64-64-1, %zu gates, %zu-byte numbers, %d rounds of %d passes\n", gates,

@@ -67,7 +67,7 @@ void nni_release(void *pointer)
         nni_memory(pointer, 0);
 }
 
-static void *serve_graph(void *user, void *pointer, size_t old_size, size_t new_size)
+void *nni_serve(void *user, void *pointer, size_t old_size, size_t new_size)
 {
     (void)user;
     (void)old_size;
@@ -76,7 +76,7 @@ static void *serve_graph(void *user, void *pointer, size_t old_size, size_t new_
 
 ag_graph *nni_graph_new(void)
 {
-    return ag_graph_new(&(ag_graph_options){.allocator = serve_graph});
+    return ag_graph_new(&(ag_graph_options){.allocator = nni_serve});
 }
 
 /* ---- Errors ---------------------------------------------------------------------------------- */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Training: mini-batches through one graph, gate by gate, sample by sample. What a step needs of a
- * batch is in one function, run_batch; the rest (order, optimiser, progress, what happens when it
- * fails) does not know how the gradient is found.
+ * Training: order, steps, progress, and what happens when it fails. How a batch's gradient is found
+ * is trainer.c's business, by programs, or tape.c's, gate by gate.
  */
 #define _POSIX_C_SOURCE 200809L
 #include "net.h"
@@ -13,117 +12,6 @@
 #if NNI_POSIX
 #include <unistd.h>
 #endif
-
-/* ---- One batch ------------------------------------------------------------------------------- */
-
-typedef struct batches {
-    const nn_dataset *data;
-    nn_loss loss;
-    void *loss_context;
-    nn_error *error;
-    size_t epoch; /* for messages; 0: none */
-    nni_tape tape;
-    double loss_sum; /* over the samples so far */
-    size_t right;    /* of them, those put into their class */
-} batches;
-
-static ag_status fail_at_row(const batches *b, ag_status status, size_t row, const char *what)
-{
-    if (b->epoch > 0)
-        return nni_fail(b->error, status, "epoch %zu, row %zu: %s", b->epoch, row, what);
-    return nni_fail(b->error, status, "row %zu: %s", row, what);
-}
-
-/* Adds a sample's gradient to that of the parameters; *value is its loss. */
-static ag_status run_sample(batches *b, size_t row, double *value)
-{
-    nni_tape *tape = &b->tape;
-    ag_value loss = {0};
-    ag_status status = nni_tape_record_loss(tape, b->data, row, b->loss, b->loss_context, &loss);
-    if (status == AG_OK) {
-        *value = (double)ag_data(loss);
-        if (!isfinite(*value))
-            return fail_at_row(b, AG_NOT_FINITE, row,
-                               isnan(*value) ? "the loss is not a number" : "the loss is infinite");
-        status = ag_backward(loss);
-    }
-    if (status == AG_OK)
-        return AG_OK;
-    const char *message = ag_error_message(tape->graph);
-    return fail_at_row(b, status, row, message[0] != '\0' ? message : "the loss made no value");
-}
-
-/* Reads the gradient of the mean. Returns whether it is finite. */
-static bool read_gradient(const batches *b, size_t count, ag_real *gradient)
-{
-    bool finite = true;
-    for (size_t i = 0; i < b->tape.model->parameter_count; i++) {
-        gradient[i] = ag_grad(b->tape.parameters[i]) / (ag_real)count;
-        finite = finite && isfinite(gradient[i]);
-    }
-    return finite;
-}
-
-/* The batch once more, to find the sample that took the gradient's sum out of the numbers. */
-static ag_status blame_row(batches *b, size_t count, const size_t *rows, ag_real *gradient)
-{
-    (void)nni_tape_reset(&b->tape);
-    size_t i = 0;
-    for (; i + 1 < count; i++) {
-        double value;
-        const ag_status status = run_sample(b, rows[i], &value);
-        if (status != AG_OK)
-            return status;
-        if (!read_gradient(b, 1, gradient))
-            break;
-    }
-    return fail_at_row(b, AG_NOT_FINITE, rows[i], "the gradient is not finite");
-}
-
-/* The gradient of the mean loss over some rows; adds to loss_sum and right. */
-static ag_status run_batch(batches *b, size_t count, const size_t *rows, ag_real *gradient)
-{
-    ag_status status = nni_tape_reset(&b->tape);
-    if (status != AG_OK)
-        return fail_at_row(b, status, rows[0], ag_error_message(b->tape.graph));
-    for (size_t i = 0; i < count; i++) {
-        double value = 0;
-        status = run_sample(b, rows[i], &value);
-        if (status != AG_OK)
-            return status;
-        b->loss_sum += value;
-        if (b->data->classes > 0)
-            b->right += nni_tape_class(&b->tape) == b->data->labels[rows[i]];
-    }
-    return read_gradient(b, count, gradient) ? AG_OK : blame_row(b, count, rows, gradient);
-}
-
-ag_status nn_loss_gradient(const nn_model *model, const nn_dataset *data, size_t count,
-                           const size_t *rows, nn_loss loss, void *loss_context, double *mean_loss,
-                           ag_real *gradient, nn_error *error)
-{
-    ag_status status = nni_check_fit(model, data, error);
-    if (status != AG_OK)
-        return status;
-    if (count == 0 || rows == NULL || mean_loss == NULL || gradient == NULL)
-        return nni_fail(error, AG_INVALID_ARGUMENT, "nn_loss_gradient: %s",
-                        count == 0 ? "no rows" : "an argument is NULL");
-    for (size_t i = 0; i < count; i++)
-        if (rows[i] >= data->rows)
-            return nni_fail(error, AG_INVALID_ARGUMENT, "row %zu of a dataset of %zu rows", rows[i],
-                            data->rows);
-    batches b = {.data = data,
-                 .loss = nni_choose_loss(model, data, loss),
-                 .loss_context = loss_context,
-                 .error = error};
-    status = nni_tape_open(&b.tape, model, error);
-    if (status == AG_OK)
-        status = run_batch(&b, count, rows, gradient);
-    if (status == AG_OK)
-        *mean_loss = b.loss_sum / (double)count;
-    nni_tape_close(&b.tape);
-    return status;
-}
 
 /* ---- Standardisation ------------------------------------------------------------------------- */
 
@@ -248,8 +136,12 @@ static void end_progress(progress *p)
 typedef struct training {
     nn_model *model;
     nn_fit_options options; /* without zeros that stand for something */
-    batches batches;
-    ag_real *before; /* the parameters, for the way back */
+    nni_task task;
+    nni_trainer trainer; /* unused if it goes gate by gate */
+    nni_tape tape;       /* unused if not */
+    ag_real *before;     /* the parameters, for the way back */
+    ag_real *start;      /* those at the start of the epoch; only if steps are taken in place */
+    bool in_place;       /* gradients go into the parameters as they are found */
     ag_real *gradient;
     ag_real *state; /* the optimiser's */
     size_t *order;
@@ -307,6 +199,8 @@ static ag_status choose_options(const nn_model *model, const nn_dataset *data,
     if (chosen->epochs > SIZE_MAX / 16 || chosen->batch > SIZE_MAX / 16)
         return nni_fail(error, AG_INVALID_ARGUMENT, "%zu epochs of batches of %zu are too many",
                         chosen->epochs, chosen->batch);
+    if (chosen->threads > SIZE_MAX / 16)
+        return nni_fail(error, AG_INVALID_ARGUMENT, "%zu threads are too many", chosen->threads);
     const char *doubt = doubt_loss(model, data, chosen->loss);
     if (doubt != NULL)
         return nni_fail(error, AG_INVALID_ARGUMENT, "%s", doubt);
@@ -326,28 +220,38 @@ static ag_status choose_options(const nn_model *model, const nn_dataset *data,
     return AG_OK;
 }
 
-static ag_status step(training *t, size_t count, const size_t *rows)
+/* Finds the gradient and takes the step. */
+static ag_status move(training *t, size_t count, const size_t *rows)
 {
-    const ag_status status = run_batch(&t->batches, count, rows, t->gradient);
-    if (status != AG_OK)
-        return status;
     const nn_optimizer *rule = &t->options.optimizer;
-    const size_t n = t->model->parameter_count;
-    rule->step(rule, n, t->model->parameters, t->gradient, t->state, ++t->steps);
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(t->model->parameters[i]))
-            return fail_at_row(&t->batches, AG_NOT_FINITE, rows[count - 1],
-                               "the step after this row left the numbers");
-    return AG_OK;
+    if (t->in_place) {
+        const ag_status status = nni_trainer_step(&t->trainer, &t->task, count, rows, rule->rate);
+        if (status != AG_BRANCH)
+            return status;
+    }
+    const ag_status status = t->options.eager
+                                 ? nni_tape_run(&t->tape, &t->task, count, rows, t->gradient)
+                                 : nni_trainer_run(&t->trainer, &t->task, count, rows, t->gradient);
+    if (status == AG_OK)
+        rule->step(rule, t->model->parameter_count, t->model->parameters, t->gradient, t->state,
+                   ++t->steps);
+    return status;
 }
 
-static ag_status run_epoch(training *t, nn_random *random)
+static ag_status step(training *t, size_t count, const size_t *rows)
 {
-    const size_t rows = t->batches.data->rows;
-    t->batches.epoch++;
-    t->batches.loss_sum = 0;
-    t->batches.right = 0;
-    nn_random_shuffle(random, rows, t->order);
+    const ag_status status = move(t, count, rows);
+    if (status != AG_OK || nni_all_finite(t->model->parameter_count, t->model->parameters))
+        return status;
+    return nni_fail_at_row(&t->task, AG_NOT_FINITE, rows[count - 1],
+                           "the step after this row left the numbers");
+}
+
+static ag_status run_steps(training *t)
+{
+    const size_t rows = t->task.data->rows;
+    t->task.loss_sum = 0;
+    t->task.right = 0;
     ag_status status = AG_OK;
     for (size_t at = 0; status == AG_OK && at < rows; at += t->options.batch) {
         const size_t left = rows - at;
@@ -356,9 +260,25 @@ static ag_status run_epoch(training *t, nn_random *random)
     return status;
 }
 
+/* A step in place that failed has left nothing to tell why; so the epoch is run again without. */
+static ag_status run_epoch(training *t, nn_random *random)
+{
+    const size_t bytes = t->model->parameter_count * sizeof(ag_real);
+    t->task.epoch++;
+    nn_random_shuffle(random, t->task.data->rows, t->order);
+    if (t->in_place)
+        memcpy(t->start, t->model->parameters, bytes);
+    const ag_status status = run_steps(t);
+    if (status != AG_NOT_FINITE || !t->in_place)
+        return status;
+    t->in_place = false;
+    memcpy(t->model->parameters, t->start, bytes);
+    return run_steps(t);
+}
+
 static ag_status run_epochs(training *t, progress *p)
 {
-    const double rows = (double)t->batches.data->rows, start = read_clock();
+    const double rows = (double)t->task.data->rows, start = read_clock();
     const size_t epochs = t->options.epochs;
     nn_random random = nn_random_seed(t->options.seed);
     double busy = 0; /* seconds in epochs, without the callbacks between them */
@@ -372,9 +292,8 @@ static ag_status run_epochs(training *t, progress *p)
         const nn_epoch report = {
             .epoch = epoch,
             .epochs = epochs,
-            .loss = t->batches.loss_sum / rows,
-            .accuracy =
-                t->batches.data->classes > 0 ? (double)t->batches.right / rows : (double)NAN,
+            .loss = t->task.loss_sum / rows,
+            .accuracy = t->task.data->classes > 0 ? (double)t->task.right / rows : (double)NAN,
             .samples_per_second = busy > 0 ? (double)epoch * rows / busy : 0,
             .seconds_left = (now - start) / (double)epoch * (double)(epochs - epoch),
         };
@@ -388,26 +307,32 @@ static ag_status run_epochs(training *t, progress *p)
 static ag_status train(training *t)
 {
     nn_model *model = t->model;
-    const size_t n = model->parameter_count, rows = t->batches.data->rows;
+    const size_t n = model->parameter_count, rows = t->task.data->rows;
     t->before = nni_allocate(n, sizeof(ag_real));
     t->gradient = nni_allocate(n, sizeof(ag_real));
     t->state = nni_allocate(nni_times(n, t->options.optimizer.state_count), sizeof(ag_real));
     t->order = nni_allocate(rows, sizeof(size_t));
-    if (t->before == NULL || t->gradient == NULL || t->state == NULL || t->order == NULL)
-        return nni_fail_memory(t->batches.error);
+    t->in_place = !t->options.eager && nni_is_plain(&t->options.optimizer);
+    if (t->in_place)
+        t->start = nni_allocate(n, sizeof(ag_real));
+    if (t->before == NULL || t->gradient == NULL || t->state == NULL || t->order == NULL ||
+        (t->in_place && t->start == NULL))
+        return nni_fail_memory(t->task.error);
     memcpy(t->before, model->parameters, n * sizeof(ag_real));
     for (size_t i = 0; i < rows; i++)
         t->order[i] = i;
     const bool scaled = model->scaled;
     if (!scaled && !t->options.keep_scale)
-        learn_scale(model, t->batches.data);
+        learn_scale(model, t->task.data);
     model->scaled = true;
     progress p = start_progress(t->options.progress);
-    ag_status status = nni_tape_open(&t->batches.tape, model, t->batches.error);
+    ag_status status = t->options.eager ? nni_tape_open(&t->tape, &t->task)
+                                        : nni_trainer_open(&t->trainer, &t->task, &t->options);
     if (status == AG_OK)
         status = run_epochs(t, &p);
     end_progress(&p);
-    nni_tape_close(&t->batches.tape);
+    nni_trainer_close(&t->trainer);
+    nni_tape_close(&t->tape);
     if (status != AG_OK) {
         memcpy(model->parameters, t->before, n * sizeof(ag_real));
         model->scaled = scaled;
@@ -427,12 +352,14 @@ ag_status nn_fit(nn_model *model, const nn_dataset *data, const nn_fit_options *
     status = choose_options(model, data, options, &t.options, error);
     if (status != AG_OK)
         return status;
-    t.batches = (batches){.data = data,
-                          .loss = t.options.loss,
-                          .loss_context = t.options.loss_context,
-                          .error = error};
+    t.task = (nni_task){.model = model,
+                        .data = data,
+                        .loss = t.options.loss,
+                        .loss_context = t.options.loss_context,
+                        .error = error};
     status = train(&t);
     nni_release(t.before);
+    nni_release(t.start);
     nni_release(t.gradient);
     nni_release(t.state);
     nni_release(t.order);

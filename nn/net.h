@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the net's files share: the insides of datasets and models, memory, errors, and a model on a
- * tape. Private; the public interface is wengert/nn.h, and of the engine only its public header is
- * used.
+ * What the net's files share: the insides of datasets and models, memory, errors, and the ways to a
+ * model's outputs and gradients. Private; the public interface is wengert/nn.h, and of the engine
+ * only its public headers are used.
  */
 #ifndef WENGERT_NET_H
 #define WENGERT_NET_H
 
 #include <wengert/nn.h>
+#include <wengert/program.h>
+
+#include <stdatomic.h>
 
 #if defined(__unix__) || defined(__APPLE__)
 #define NNI_POSIX 1
@@ -35,6 +38,8 @@ bool nni_grow(void **array, size_t *capacity, size_t needed, size_t size);
 void nni_release(void *pointer);
 /* a * b, or SIZE_MAX, which no allocation is given, where that is too large */
 size_t nni_times(size_t a, size_t b);
+/* nni_memory for the engine: an ag_allocator. */
+void *nni_serve(void *user, void *pointer, size_t old_size, size_t new_size);
 /* A graph whose memory is nni_memory's. */
 ag_graph *nni_graph_new(void);
 
@@ -74,6 +79,13 @@ ag_value nni_refuse(ag_value x, const char *format, ...) NNI_PRINTF(2, 3);
 
 /* ---- Models: model.c ------------------------------------------------------------------------- */
 
+/* What a model keeps for predictions once there was one. Threads that share the model take it and
+ * put it back. */
+typedef struct nni_kept {
+    _Atomic(ag_program *) program;
+    _Atomic(ag_workspace *) workspace; /* of one thread; NULL while somebody has it */
+} nni_kept;
+
 struct nn_model {
     size_t layers;
     size_t *sizes; /* layers + 1: inputs, ..., outputs */
@@ -82,12 +94,69 @@ struct nn_model {
     ag_real *parameters;
     bool scaled; /* mean and deviation are settled: a training succeeded */
     ag_real *mean, *deviation;
+    nni_kept *kept;
 };
 
+/* The width of the widest hidden layer, 0 without one. */
+size_t nni_widest_hidden(const nn_model *model);
+/* As nn_model_record. hidden has room for two hidden layers: the one that is read and the one that
+ * is made. */
+ag_status nni_record(const nn_model *model, const ag_value *parameters, const ag_value *inputs,
+                     ag_value *hidden, ag_value *outputs);
 /* AG_OK if the model can be trained on data or judged by it. */
 ag_status nni_check_fit(const nn_model *model, const nn_dataset *data, nn_error *error);
 /* The loss that NULL stands for. */
 nn_loss nni_choose_loss(const nn_model *model, const nn_dataset *data, nn_loss loss);
+
+/* ---- Steps: optimizer.c ---------------------------------------------------------------------- */
+
+bool nni_all_finite(size_t n, const ag_real *numbers);
+/* Whether steps are -rate times the gradient and nothing else. */
+bool nni_is_plain(const nn_optimizer *rule);
+
+/* ---- Rows and their losses: judge.c ---------------------------------------------------------- */
+
+/* What a model is to learn, and how it did with the rows so far. */
+typedef struct nni_task {
+    const nn_model *model;
+    const nn_dataset *data;
+    nn_loss loss;
+    void *loss_context;
+    nn_error *error;
+    size_t epoch;    /* for messages; 0: none */
+    double loss_sum; /* over the rows so far */
+    size_t right;    /* of them, those put into their class */
+} nni_task;
+
+/* Fills the task's error and returns status. */
+ag_status nni_fail_at_row(const nni_task *task, ag_status status, size_t row, const char *what);
+/* Adds a row's loss and its outputs to the task; AG_NOT_FINITE for a loss that is not. */
+ag_status nni_count_row(nni_task *task, size_t row, double loss, const ag_real *outputs);
+/* Gives targets (values that can be set) those of a row. */
+ag_status nni_set_targets(const nni_task *task, size_t row, const ag_value *targets);
+/* Calls the task's loss. What goes wrong is the graph's error, or AG_NULL_VALUE or AG_WRONG_GRAPH
+ * for what came back. */
+ag_status nni_call_loss(const nni_task *task, ag_graph *graph, const ag_value *outputs,
+                        const ag_value *targets, ag_value *loss);
+/* The same as the task's error. */
+ag_status nni_fail_loss(const nni_task *task, ag_status status, size_t row, const ag_graph *graph);
+
+/* A loss gate by gate on outputs that are numbers, one row at a time. Called anew for each row, a
+ * loss may do what it likes. */
+typedef struct nni_judge {
+    ag_graph *graph;
+    ag_mark mark;
+    ag_value *outputs, *targets; /* leaves, in one block */
+} nni_judge;
+
+/* Close it, whether it opened or not. */
+ag_status nni_judge_open(nni_judge *judge, const nni_task *task);
+void nni_judge_close(nni_judge *judge);
+/* Records a row's loss; fills the task's error. */
+ag_status nni_judge_row(nni_judge *judge, const nni_task *task, size_t row, const ag_real *outputs,
+                        ag_value *loss);
+
+/* ---- Gate by gate: tape.c -------------------------------------------------------------------- */
 
 /* A model in a graph of its own. The leaves stay; what lies between them and the loss is recorded
  * for one sample at a time and dropped before the next. */
@@ -97,26 +166,85 @@ typedef struct nni_tape {
     ag_mark mark;         /* after the leaves */
     ag_value *parameters; /* one block with the next four */
     ag_value *inputs, *targets, *outputs, *hidden;
-    ag_value root; /* depends on all outputs; null until nni_tape_compute has recorded */
-    size_t widest; /* hidden has room for two layers of this width */
-    ag_real *row;  /* standardised inputs */
-    ag_real *answer;
+    ag_real *row; /* standardised inputs, or outputs */
 } nni_tape;
 
 /* Close it, whether it opened or not. */
-ag_status nni_tape_open(nni_tape *tape, const nn_model *model, nn_error *error);
+ag_status nni_tape_open(nni_tape *tape, const nni_task *task);
 void nni_tape_close(nni_tape *tape);
-/* Drops the sample, clears the gradients and reads the model's parameters again. */
-ag_status nni_tape_reset(nni_tape *tape);
-/* Makes the outputs those for these inputs, which are not yet standardised. A net has no
- * comparisons, so it is recorded once and then run: faster by half. A tape does either this or
- * losses. */
-ag_status nni_tape_compute(nni_tape *tape, const ag_real *inputs);
-/* Records net and loss on a row of data; *value is the loss. Recorded anew for each row, since a
- * loss may branch. */
-ag_status nni_tape_record_loss(nni_tape *tape, const nn_dataset *data, size_t row, nn_loss loss,
-                               void *loss_context, ag_value *value);
-/* The class that the outputs say. */
-size_t nni_tape_class(const nni_tape *tape);
+/* The gradient of the mean loss over some rows, which are added to the task. */
+ag_status nni_tape_run(nni_tape *tape, nni_task *task, size_t count, const size_t *rows,
+                       ag_real *gradient);
+
+/* ---- Programs: runner.c ---------------------------------------------------------------------- */
+
+typedef struct nni_runner {
+    ag_program *program;
+    ag_workspace *workspace;
+} nni_runner;
+
+/* ag_arrays, or ag_arrays_float. */
+typedef struct nni_arrays {
+    const void *shared, *each;
+    void *sum, *map;
+    double scale; /* 0: sum is set; otherwise scale times the sum is added to what it holds */
+} nni_arrays;
+
+enum {
+#ifdef AG_REAL_FLOAT
+    NNI_FLOAT_REAL = true
+#else
+    NNI_FLOAT_REAL = false
+#endif
+};
+
+ag_program *nni_compile(const ag_signature *signature);
+/* The workspace retains the program, so the caller may free it. threads as in ag_workspace_options.
+ * Close it, whether it opened or not, if it was all zeros before. */
+ag_status nni_runner_open(nni_runner *runner, ag_program *program, size_t threads, nn_error *error);
+void nni_runner_close(nni_runner *runner);
+ag_status nni_runner_run(const nni_runner *runner, bool in_float, size_t batch,
+                         const nni_arrays *arrays);
+
+/* ---- Outputs: predict.c ---------------------------------------------------------------------- */
+
+/* A model's outputs as a program: (parameters; inputs) -> (; outputs). The model keeps it. */
+ag_status nni_model_program(const nn_model *model, ag_program **program, nn_error *error);
+/* Drops what the model keeps. */
+void nni_forget(nni_kept *kept);
+
+/* ---- Training by programs: trainer.c --------------------------------------------------------- */
+
+/* Finds gradients of batches. The numbers in its arrays are doubles, or floats. */
+typedef struct nni_trainer {
+    bool in_float;
+    bool in_parts;       /* the loss is not compiled with the net */
+    size_t threads;      /* asked for */
+    size_t piece;        /* rows that go through a program at a time, at most */
+    nni_runner whole;    /* (parameters; inputs, targets, weight) -> (gradient; loss, outputs) */
+    nni_runner forward;  /* (parameters; inputs) -> (; outputs) */
+    nni_runner backward; /* (parameters; inputs, outputs' gradients, weight) -> (gradient; ) */
+    nni_judge judge;
+    void *standard; /* all of the data's inputs, standardised; NULL: there is no room for them */
+    void *each;     /* piece x (inputs + outputs) */
+    void *inputs;   /* piece x inputs */
+    void *map;      /* piece x (1 + outputs) */
+    void *shared;   /* the parameters, if the model's are of another type */
+    void *sum;      /* the gradient, likewise */
+    ag_real *row;   /* inputs or outputs of one */
+} nni_trainer;
+
+/* The options' zeros are already what they stand for. Close it, whether it opened or not. */
+ag_status nni_trainer_open(nni_trainer *trainer, const nni_task *task,
+                           const nn_fit_options *options);
+void nni_trainer_close(nni_trainer *trainer);
+/* As nni_tape_run. */
+ag_status nni_trainer_run(nni_trainer *trainer, nni_task *task, size_t count, const size_t *rows,
+                          ag_real *gradient);
+/* Adds -rate times the gradient to the model's parameters, as the program finds it. They are not
+ * looked at, and changed even where a loss is not finite. AG_BRANCH: nothing has happened, and won't
+ * this way. */
+ag_status nni_trainer_step(nni_trainer *trainer, nni_task *task, size_t count, const size_t *rows,
+                           double rate);
 
 #endif

@@ -3,9 +3,15 @@
  * Optimisers: rules that move a flat array of parameters against a gradient. They know neither
  * graphs nor data; the memory they need is handed to them.
  */
-#include <wengert/nn.h>
+#include "net.h"
 
 #include <math.h>
+
+#ifdef AG_REAL_FLOAT
+#define SQRT sqrtf
+#else
+#define SQRT sqrt
+#endif
 
 static void step_sgd(const nn_optimizer *self, size_t n, ag_real *parameters,
                      const ag_real *gradient, ag_real *state, uint64_t t)
@@ -14,10 +20,20 @@ static void step_sgd(const nn_optimizer *self, size_t n, ag_real *parameters,
     const ag_real rate = (ag_real)self->rate, momentum = (ag_real)self->momentum;
     const ag_real decay = (ag_real)self->weight_decay;
     ag_real *velocity = state;
+    if (momentum == 0) { /* then a step remembers nothing */
+        for (size_t i = 0; i < n; i++)
+            parameters[i] -= rate * (gradient[i] + decay * parameters[i]);
+        return;
+    }
     for (size_t i = 0; i < n; i++) {
         velocity[i] = momentum * velocity[i] + (gradient[i] + decay * parameters[i]);
         parameters[i] -= rate * velocity[i];
     }
+}
+
+bool nni_is_plain(const nn_optimizer *rule)
+{
+    return rule->step == step_sgd && rule->momentum == 0 && rule->weight_decay == 0;
 }
 
 nn_optimizer nn_sgd(double rate)
@@ -25,23 +41,25 @@ nn_optimizer nn_sgd(double rate)
     return (nn_optimizer){.name = "sgd", .step = step_sgd, .state_count = 1, .rate = rate};
 }
 
+/* Each number takes a root and a division, which is most of the time; with real roots (no errno) a
+ * compiler does them in vectors. */
 static void step_adam(const nn_optimizer *self, size_t n, ag_real *parameters,
                       const ag_real *gradient, ag_real *state, uint64_t t)
 {
     const ag_real beta1 = (ag_real)self->beta1, rest1 = (ag_real)(1 - self->beta1);
     const ag_real beta2 = (ag_real)self->beta2, rest2 = (ag_real)(1 - self->beta2);
     /* the moments begin at 0; these undo it */
-    const ag_real bias1 = (ag_real)(1 - pow(self->beta1, (double)t));
-    const ag_real bias2 = (ag_real)(1 - pow(self->beta2, (double)t));
-    const ag_real rate = (ag_real)self->rate, epsilon = (ag_real)self->epsilon;
-    const ag_real decay = (ag_real)self->weight_decay;
+    const double bias1 = 1 - pow(self->beta1, (double)t), bias2 = 1 - pow(self->beta2, (double)t);
+    const ag_real rate = (ag_real)(self->rate / bias1), scale = (ag_real)(1 / sqrt(bias2));
+    const ag_real epsilon = (ag_real)self->epsilon, decay = (ag_real)self->weight_decay;
     ag_real *first = state, *second = state + n;
     for (size_t i = 0; i < n; i++) {
         const ag_real g = gradient[i] + decay * parameters[i];
-        first[i] = beta1 * first[i] + rest1 * g;
-        second[i] = beta2 * second[i] + rest2 * g * g;
-        const ag_real deviation = (ag_real)sqrt((double)(second[i] / bias2));
-        parameters[i] -= rate * (first[i] / bias1) / (deviation + epsilon);
+        const ag_real mean = beta1 * first[i] + rest1 * g;
+        const ag_real square = beta2 * second[i] + rest2 * g * g;
+        first[i] = mean;
+        second[i] = square;
+        parameters[i] -= rate * mean / (scale * SQRT(square) + epsilon);
     }
 }
 
@@ -54,4 +72,20 @@ nn_optimizer nn_adam(double rate)
                           .beta1 = 0.9,
                           .beta2 = 0.999,
                           .epsilon = 1e-8};
+}
+
+/* 0 * x is 0 for a finite x, else NaN: a sum of these tells of all at once. Eight sums, so that
+ * compilers use vectors. */
+bool nni_all_finite(size_t n, const ag_real *numbers)
+{
+    ag_real zeros[8] = {0};
+    size_t i = 0;
+    for (; i + 8 <= n; i += 8)
+        for (size_t k = 0; k < 8; k++)
+            zeros[k] += 0 * numbers[i + k];
+    for (; i < n; i++)
+        zeros[0] += 0 * numbers[i];
+    for (size_t k = 1; k < 8; k++)
+        zeros[0] += zeros[k];
+    return zeros[0] == 0;
 }

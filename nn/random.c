@@ -35,12 +35,12 @@ size_t nn_random_below(nn_random *random, size_t n)
 {
     if (n == 0)
         return 0;
-    /* 2^64 mod n numbers too many for the remainders to be equally likely: draw again for those */
-    const uint64_t excess = (UINT64_MAX - n + 1) % n;
+    /* 2^64 mod n numbers too many for the remainders to be equally likely: draw again for those
+     * (which are below n: a division is rarely needed to tell) */
     uint64_t number;
     do
         number = nn_random_next(random);
-    while (number < excess);
+    while (number < n && number < (UINT64_MAX - n + 1) % n);
     return (size_t)(number % n);
 }
 

@@ -35,7 +35,7 @@ WARNINGS = (
     "-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wdouble-promotion -Wvla -Werror "
     "-ffp-contract=off"
 ).split()
-HEADERS = "stdio.h stdlib.h math.h string.h wengert/autograd.h wengert/nn.h".split()
+HEADERS = "stdio.h stdlib.h math.h string.h wengert/autograd.h wengert/program.h wengert/nn.h".split()
 LANGUAGES = {
     # kind: compiler, its options, headers of a wrapped body
     "c": ("CC", "cc", ["-std=c11", "-Wstrict-prototypes"], HEADERS),

@@ -271,7 +271,8 @@ static void test_loss_gradient_errors(void **state)
     nn_dataset_free(data);
 }
 
-/* Two epochs of nn_fit are shuffles, batch gradients and steps of the optimiser, to the bit. */
+/* Two epochs of nn_fit are shuffles, batch gradients and steps of the optimiser: to the bit where it
+ * goes gate by gate, too. */
 static void test_fit_is_steps(void **state)
 {
     (void)state;
@@ -281,10 +282,13 @@ static void test_fit_is_steps(void **state)
     };
     nn_dataset *data = make_clouds(ROWS);
     nn_model *model = make_net(2, 4, 3, NN_TANH), *twin = make_net(2, 4, 3, NN_TANH);
+    nn_model *eager = make_net(2, 4, 3, NN_TANH);
     nn_optimizer rule = nn_sgd(0.1);
     rule.momentum = 0.9;
-    must_fit(model, data,
-             &(nn_fit_options){.optimizer = rule, .epochs = 2, .batch = BATCH, .seed = 9});
+    nn_fit_options options = {.optimizer = rule, .epochs = 2, .batch = BATCH, .seed = 9};
+    must_fit(model, data, &options);
+    options.eager = true;
+    must_fit(eager, data, &options);
     memcpy(twin->mean, model->mean, 2 * sizeof(ag_real));
     memcpy(twin->deviation, model->deviation, 2 * sizeof(ag_real));
     const size_t n = nn_parameter_count(twin);
@@ -306,8 +310,11 @@ static void test_fit_is_steps(void **state)
         }
     }
     assert_int_equal(t, 10);
-    assert_memory_equal(nn_parameters(model), nn_parameters(twin), n * sizeof(ag_real));
+    assert_memory_equal(nn_parameters(eager), nn_parameters(twin), n * sizeof(ag_real));
+    for (size_t i = 0; i < n; i++)
+        assert_close(nn_parameters(model)[i], nn_parameters(twin)[i], ROUNDING);
     nn_model_free(model);
+    nn_model_free(eager);
     nn_model_free(twin);
     nn_dataset_free(data);
 }
@@ -697,6 +704,8 @@ static void test_refusals(void **state)
     check_refused(fits, clouds, &options, message);
     options = (nn_fit_options){.epochs = (size_t)-5};
     check_refused(fits, clouds, &options, "are too many");
+    options = (nn_fit_options){.threads = (size_t)-1};
+    check_refused(fits, clouds, &options, "threads are too many");
     const double bad[] = {(double)NAN, HUGE_VAL, -0.1};
     const char *const messages[] = {"rate is nan", "rate is inf", "rate is -0.1"};
     for (size_t i = 0; i < 3; i++) {
@@ -839,7 +848,7 @@ static void test_out_of_memory(void **state)
         assert_non_null(gradient);
         memcpy(before, nn_parameters(model), bytes);
         struct trained trained = {model, data, before, gradient};
-        assert_in_range(fail_each_request(attempt_fit, &trained), 10, 300);
+        assert_in_range(fail_each_request(attempt_fit, &trained), 10, 10000);
         assert_in_range(fail_each_request(attempt_gradient, &trained), 10, 300);
         free(before);
         free(gradient);

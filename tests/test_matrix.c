@@ -661,9 +661,11 @@ static void check_large(const agi_kernels *kernels, check_shape *shape)
 {
     shape(kernels, 128, 784, 1, 1, 1);
     shape(kernels, 784, 128, 1, 1, 2);
-    for (uint64_t seed = 1; seed <= 12; seed++) {
+    for (uint64_t seed = 1; seed <= 20; seed++) {
         shape(kernels, 7, 300, 2 * kernels->width, 2 * kernels->width - 1, seed);
         shape(kernels, 9, 11, 272, 260, seed);
+        shape(kernels, 1, 6, 272, 260, seed);
+        shape(kernels, 6, 2, 160, 150, seed);
         shape(kernels, 3, 520, 1, 1, seed);
         shape(kernels, 520, 3, 1, 1, seed);
     }

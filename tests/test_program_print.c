@@ -198,7 +198,7 @@ static const char expected[] =
     "  sum[1]            s47 + itself\n"
     "  sum[1..80]        outer 16 x 5: s50..s65 * s0..s4\n"
     "  sum[7 + i + 2 j]  outer 2 x 4, chain: -2 * s{2, 7} * each[3..6] + itself\n"
-    "29 instructions (3 affine, 2 outer, 7 runs) for 500 gates, 12345 bytes\n";
+    "29 instructions (3 affine, 2 outer, 7 runs) for 500 gates\n";
 
 /* Print reads only. */
 static void *unlock(const void *pointer)
@@ -209,7 +209,6 @@ static void *unlock(const void *pointer)
 static ag_program make_program(char **names, uint32_t *once_slots)
 {
     return (ag_program){
-        .memory = {.bytes = 12345},
         .info = {.shared_count = 90,
                  .each_count = 4,
                  .sum_count = 81,
@@ -275,10 +274,9 @@ static void test_every_instruction(void **state)
 static void test_nothing_to_print(void **state)
 {
     (void)state;
-    static const char nothing[] =
-        "takes nothing\n"
-        "gives 1 map\n"
-        "1 instruction (0 affine, 0 outer, 0 runs) for 0 gates, 0 bytes\n";
+    static const char nothing[] = "takes nothing\n"
+                                  "gives 1 map\n"
+                                  "1 instruction (0 affine, 0 outer, 0 runs) for 0 gates\n";
     const ag_program program = {.info = {.map_count = 1, .instructions = 1}};
     FILE *file = tmpfile();
     assert_non_null(file);

@@ -276,8 +276,8 @@ static void test_nan_stays(void **state)
     ag_workspace *workspace = new_workspace(program, 1, AG_ISA_AUTO);
     arrays clean = new_arrays(program, 100), a = new_arrays(program, 100);
     assert_int_equal(run(program, workspace, &clean, false), AG_OK);
-    a.each[2 * 70] = NAN;     /* x */
-    a.each[2 * 99 + 1] = NAN; /* t, which y does not depend on */
+    a.each[2 * 70] = (double)NAN;     /* x */
+    a.each[2 * 99 + 1] = (double)NAN; /* t, which y does not depend on */
     assert_int_equal(run(program, workspace, &a, false), AG_OK);
     for (size_t i = 0; i < 200; i++)
         if (i / 2 == 70 || i == 199)
@@ -543,7 +543,7 @@ static void test_scale_of_nan(void **state)
     ag_workspace *workspace = new_workspace(program, 1, AG_ISA_AUTO);
     for (size_t batch = 1; batch < 200; batch += 66) {
         arrays a = new_arrays(program, batch);
-        a.scale = NAN;
+        a.scale = (double)NAN;
         assert_int_equal(run(program, workspace, &a, false), AG_OK);
         for (int k = 0; k < 3; k++)
             assert_true(isnan(a.sum[k]));
@@ -673,15 +673,15 @@ static void test_branches(void **state)
         a.each[BRANCHES - 1] = 9; /* both, of which the first is named */
         check_branch(program, workspace, &a, BRANCHES - 1,
                      "sample 6999: gt(x, w) = (9, 2): was recorded as false and is true now");
-        a.each[6000] = NAN; /* is not greater, but not less than 8 either */
+        a.each[6000] = (double)NAN; /* is not greater, but not less than 8 either */
         check_branch(program, workspace, &a, 6000,
                      "sample 6000: lt(x, #2) = (nan, 8): was recorded as true and is false now");
         a.each[130] = 2.5;
         a.each[140] = 3;
         check_branch(program, workspace, &a, 130,
                      "sample 130: gt(x, w) = (2.5, 2): was recorded as false and is true now");
-        a.each[3] = -INFINITY; /* is fine */
-        a.each[0] = INFINITY;
+        a.each[3] = -(double)INFINITY; /* is fine */
+        a.each[0] = (double)INFINITY;
         check_branch(program, workspace, &a, 0,
                      "sample 0: gt(x, w) = (inf, 2): was recorded as false and is true now");
         a.shared[0] = 5.5;

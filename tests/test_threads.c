@@ -9,6 +9,8 @@
 #include <wengert/program.h>
 
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 
 enum {
     THREADS = 4,
@@ -258,12 +260,86 @@ static void test_threads_with_a_workspace_each(void **state)
     }
 }
 
+/* ---- Derivatives of one program ---------------------------------------------------------------- */
+
+typedef struct shared_step {
+    ag_program *program;
+    atomic_int *waiting; /* for so many threads */
+    double found[4];
+} shared_step;
+
+static ag_program *compile_decay(void)
+{
+    ag_graph *graph = ag_graph_new(NULL);
+    const ag_value rate = ag_variable(graph, 1), level = ag_variable(graph, 1);
+    const ag_value next = ag_sub(level, ag_mul(rate, ag_square(ag_tanh(level))));
+    ag_program *program = ag_compile(&(const ag_signature){.shared = &rate,
+                                                           .shared_count = 1,
+                                                           .each = &level,
+                                                           .each_count = 1,
+                                                           .map = &next,
+                                                           .map_count = 1},
+                                     NULL);
+    assert_non_null(program);
+    ag_graph_free(graph);
+    return program;
+}
+
+/* Derivatives of a scan take programs made of the program, which are made when they are first asked
+ * for: here by all threads at once. */
+static void *derive_scan(void *argument)
+{
+    shared_step *step = argument;
+    ag_graph *graph = ag_graph_new(NULL);
+    const ag_value rate = ag_variable(graph, (ag_real)0.125), level = ag_variable(graph, 2);
+    ag_value last, first, second;
+    (void)atomic_fetch_sub(step->waiting, 1);
+    while (atomic_load(step->waiting) > 0)
+        (void)sched_yield();
+    assert_int_equal(
+        ag_scan(graph, step->program, 10, 1,
+                &(const ag_scan_arrays){.shared = &rate, .state = &level, .final_state = &last}),
+        AG_OK);
+    assert_int_equal(ag_backward(last), AG_OK);
+    assert_int_equal(ag_gradient(last, 1, &rate, &first), AG_OK);
+    assert_int_equal(ag_gradient(first, 1, &rate, &second), AG_OK);
+    step->found[0] = (double)ag_data(last);
+    step->found[1] = (double)ag_grad(rate);
+    step->found[2] = (double)ag_data(first);
+    step->found[3] = (double)ag_data(second);
+    ag_graph_free(graph);
+    return NULL;
+}
+
+static void test_derivatives_of_a_program(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 20; round++) {
+        ag_program *program = compile_decay();
+        atomic_int waiting = THREADS;
+        shared_step steps[THREADS];
+        pthread_t threads[THREADS];
+        for (int i = 0; i < THREADS; i++) {
+            steps[i] = (shared_step){.program = program, .waiting = &waiting};
+            assert_int_equal(pthread_create(&threads[i], NULL, derive_scan, &steps[i]), 0);
+        }
+        for (int i = 0; i < THREADS; i++) {
+            assert_int_equal(pthread_join(threads[i], NULL), 0);
+            for (int k = 0; k < 4; k++)
+                assert_same(steps[i].found[k], steps[0].found[k]);
+        }
+        assert_close(steps[0].found[1], steps[0].found[2], ROUNDING);
+        ag_program_free(program);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_threads_with_a_graph_each),
         cmocka_unit_test(test_graph_that_wanders),
         cmocka_unit_test(test_threads_with_a_workspace_each),
+        cmocka_unit_test(test_derivatives_of_a_program),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -393,13 +393,15 @@ AG_API const char *ag_name_of(ag_value x);
 /* ---- Looking into the graph ------------------------------------------------------------------ */
 
 /* "variable", "constant", "detach", the gate's name in the table ("mul", "dot"), a closure's
- * own name. "null" for a null or stale handle. */
+ * own name; of programs in the graph "call" or "scan", a node that stands for no value of its own,
+ * and "output" for each of its outputs. "null" for a null or stale handle. */
 AG_API const char *ag_gate_name(ag_value x);
 /* The number of operands: 0 for leaves; 2n for dot. */
 AG_API size_t ag_operand_count(ag_value x);
 /* Operand i, from 0 (a dot's are x[0], w[0], x[1], w[1], ...). A null value if there is none. */
 AG_API ag_value ag_operand(ag_value x, size_t i);
-/* The local gradient dx / d operand i. NaN if there is no such operand. */
+/* The local gradient dx / d operand i. NaN if there is no such operand, and for a call or scan, where
+ * there would be one for each output. */
 AG_API ag_real ag_local_gradient(ag_value x, size_t i);
 
 /* One line of the gate table, in words. Sums, products and choices stand in parentheses. */

@@ -184,6 +184,14 @@ AG_API ag_status ag_run_float(const ag_program *program, ag_workspace *workspace
 
 /* ---- Programs as gates ----------------------------------------------------------------------- */
 
+/* In a graph they run in double, whatever ag_real is; in a program, as that does. On a failure, and
+ * the error is the graph's, what comes out are null values, and the graph has no new nodes:
+ * AG_INVALID_ARGUMENT for no program, an array that is NULL and should not be, a state that does not
+ * fit, once outputs of a step; what is wrong with a handle; AG_TOO_LARGE for more than 2^30
+ * operands; AG_TOO_MANY_NODES; AG_OUT_OF_MEMORY. AG_BRANCH, which does not stick: a recorded
+ * comparison comes out differently; the message says in which step. A gradient of a program with a
+ * closure in it takes the closure's derive. */
+
 /* Puts a program into a graph as a gate with many outputs: on shared (shared_count) and each
  * (each_count) values of the graph, for a batch of one. outputs gets the sum, map and once outputs
  * in turn. The graph retains the program and keeps the inputs only: whatever the program computes
@@ -203,8 +211,7 @@ AG_API ag_status ag_call(ag_graph *graph, ag_program *program, const ag_value *s
  * the first step), inputs (steps x I, NULL for none); and what comes out: final_state (S), outputs
  * (steps x O, NULL for none), totals (sum_count, NULL for none). Gradients run the steps forward
  * again, keep the states (8 * S * steps bytes) and run a program for the gradient of one step
- * backwards over them. AG_BRANCH: a recorded comparison comes out differently in a step; nothing is
- * added to the graph. */
+ * backwards over them. steps may be 0. */
 typedef struct ag_scan_arrays {
     const ag_value *shared;
     const ag_value *state;

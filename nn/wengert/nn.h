@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * wengert/nn.h: neurons, layers, losses, data, optimisers and training, made of the values of
- * wengert/autograd.h and of nothing else.
+ * wengert/autograd.h and the programs of wengert/program.h, and of nothing else.
  *
  *     nn_dataset *data = nn_read_csv("iris.csv", &(nn_csv_options){.label_column = -1}, &error);
  *     nn_dataset *train, *test;
@@ -18,12 +18,12 @@
  *     printf("test accuracy %.1f%%\n", 100 * nn_accuracy(model, test));
  *
  * Matrices are flat arrays, row-major, their shape given as rows x columns. Every random choice has
- * an explicit seed: the same seed gives the same bits on the same machine and libm. Models and
- * datasets are freed by nn_model_free and nn_dataset_free; both take NULL. Functions that return
- * ag_status or a pointer fail with a negative status or NULL and fill the nn_error they are given,
- * where they take one (it may be NULL, and success leaves it alone). Rows are counted from 0, lines
- * and columns of files from 1. Different threads may use different models at the same time, and the
- * same one or the same data where it is const.
+ * an explicit seed: the same seed gives the same bits on the same machine and libm, on any number
+ * of threads. Models and datasets are freed by nn_model_free and nn_dataset_free; both take NULL.
+ * Functions that return ag_status or a pointer fail with a negative status or NULL and fill the
+ * nn_error they are given, where they take one (it may be NULL, and success leaves it alone). Rows
+ * are counted from 0, lines and columns of files from 1. Different threads may use different models
+ * at the same time, and the same one or the same data where it is const.
  */
 #ifndef WENGERT_NN_H
 #define WENGERT_NN_H
@@ -108,9 +108,9 @@ AG_API ag_value nn_activate(nn_activation activation, ag_value x);
 AG_API ag_value nn_neuron(size_t n, const ag_value *weights, const ag_value *inputs, ag_value bias,
                           nn_activation activation);
 
-/* A row of neurons over the same inputs: outputs = activation(weights * inputs + biases);
- * weights out x in, biases out, inputs in, outputs out (not the same array as inputs). Returns the graph's status;
- * AG_INVALID_ARGUMENT for an array that is NULL or a size of 0. */
+/* A row of neurons over the same inputs: outputs = activation(weights * inputs + biases); weights
+ * out x in, biases out, inputs in, outputs out (not the same array as inputs). Returns the graph's
+ * status; AG_INVALID_ARGUMENT for an array that is NULL or a size of 0. */
 AG_API ag_status nn_layer(size_t in, size_t out, const ag_value *weights, const ag_value *biases,
                           const ag_value *inputs, nn_activation activation, ag_value *outputs);
 
@@ -123,15 +123,19 @@ AG_API ag_status nn_softmax(size_t n, const ag_value *logits, ag_value *probabil
 /* A loss is a function from the net's n outputs and n targets to one value. Your own goes wherever
  * one of these does; context is what nn_fit_options.loss_context says, and unused by the built-in
  * ones. For data with classes, the targets are one-hot: 1 for the class, 0 for the others (for a
- * net with one output and two classes: the class, 0 or 1). */
+ * net with one output and two classes: the class, 0 or 1).
+ *
+ * Your own is called for each sample anew, from the thread that called nn_fit, and may do what it
+ * likes: branch on what it sees, remember something in its context, apply closures. (Its gates are
+ * all there is in the graph: the net is a program beside it. See record_once in nn_fit_options.) */
 typedef ag_value (*nn_loss)(size_t n, const ag_value *outputs, const ag_value *targets,
                             void *context);
 
 /* X(NAME, name, takes, formula): the function is nn_name; o are the outputs, t the targets, i runs
- * over all of them. What it takes: NUMBERS; PROBABILITIES p (0 log 0 is 0); LOGITS z, of two classes
- * for each output or of one class each (CLASS_LOGITS), with which a loss is right at any size;
- * SCORES s. The losses of probabilities are for graphs of your own, with ag_sigmoid or nn_softmax
- * before them: nn_mlp's outputs are logits. */
+ * over all of them. What it takes: NUMBERS; PROBABILITIES p (0 log 0 is 0); LOGITS z, of two
+ * classes for each output or of one class each (CLASS_LOGITS), with which a loss is right at any
+ * size; SCORES s. The losses of probabilities are for graphs of your own, with ag_sigmoid or
+ * nn_softmax before them: nn_mlp's outputs are logits. */
 #define NN_LOSS_LIST(X)                                                                            \
     X(HALF_SQUARED_ERROR, half_squared_error, NUMBERS, "1/2 sum_i (o_i - t_i)^2")                  \
     X(MEAN_SQUARED_ERROR, mean_squared_error, NUMBERS, "1/n sum_i (o_i - t_i)^2")                  \
@@ -286,7 +290,9 @@ AG_API ag_status nn_model_record(const nn_model *model, const ag_value *paramete
 AG_API void nn_standardise(const nn_model *model, const ag_real *inputs, ag_real *standardised);
 
 /* Outputs (logits) for rows of inputs, not yet standardised; inputs rows x nn_model_inputs, outputs
- * rows x nn_model_outputs. Records the net once for each call, so hand over many rows at a time. */
+ * rows x nn_model_outputs. The first call, of this or of the functions below, compiles the net into
+ * a program, which the model keeps (some 50 bytes a parameter). Many rows at a time are faster, and
+ * very many go to all cores. */
 AG_API ag_status nn_predict(const nn_model *model, size_t rows, const ag_real *inputs,
                             ag_real *outputs, nn_error *error);
 
@@ -334,23 +340,42 @@ typedef struct nn_fit_options {
     /* Sees the model as it is after the epoch; false stops the training, successfully. */
     bool (*on_epoch)(const nn_epoch *epoch, void *user);
     void *on_epoch_user;
+    size_t threads; /* at most; 0: as many as OpenMP says. Small batches are left to one */
+    /* Compute losses and gradients in float, which takes half the time. Parameters and optimiser
+     * stay ag_real (each step rounds a copy of the parameters), and so does a loss of your own
+     * without record_once. The same where ag_real is float anyway. */
+    bool use_float;
+    /* Your loss is one expression: call it once, and compile what it records together with the net,
+     * as is done with the losses of the list. Several times faster where the net is small. What it
+     * records must not depend on numbers that it reads by ag_data, or on a context that changes;
+     * closures are called from several threads. Comparisons (ag_gt, ...) are allowed: from the
+     * first batch on where one comes out differently, the loss is called for each sample after all,
+     * as it is if it can't be compiled (a closure with destroy, or without derive). */
+    bool record_once;
+    bool eager; /* train gate by gate, sample by sample, without programs: slow, and the naive twin
+                   of all this. threads, use_float and record_once say nothing then */
 } nn_fit_options;
 
-/* Trains on data. The first call that succeeds settles the standardisation of the inputs (mean 0,
+/* Trains on data. One sample's loss and its gradient are compiled into a program, which runs on
+ * mini-batches. The first call that succeeds settles the standardisation of the inputs (mean 0,
  * deviation 1 on data; a column that does not vary is divided by 1; none with keep_scale), later
  * ones keep it. A failure leaves parameters and standardisation as they were before the call.
  * options may be NULL. The optimiser's memory begins anew with each call. Data fits a model with as
  * many inputs as features and as many outputs as classes or numbers to predict; two classes fit one
- * output, too. AG_INVALID_ARGUMENT: data or a loss of the list that does not fit the model, or an
- * option out of its range.
- * AG_NOT_FINITE: a loss, a gradient or a parameter left the numbers; the message names epoch and
- * row. */
+ * output, too.
+ *
+ * Memory: a standardised copy of the inputs (if it takes no more than 1 GiB; otherwise each batch's
+ * are computed when they are needed), and while it compiles some 400 bytes a parameter.
+ *
+ * AG_INVALID_ARGUMENT: data or a loss of the list that does not fit the model, or an option out of
+ * its range. AG_NOT_FINITE: a loss, a gradient or a parameter left the numbers; the message names
+ * epoch and row. AG_OUT_OF_MEMORY. And whatever error a loss of your own makes. */
 AG_API ag_status nn_fit(nn_model *model, const nn_dataset *data, const nn_fit_options *options,
                         nn_error *error);
 
 /* Mean loss over some rows of data and its gradient, through a graph, gate by gate: what nn_fit
- * steps along. rows holds count row numbers, which may repeat; gradient nn_parameter_count
- * numbers. */
+ * steps along, but for rounding (with eager: to the bit). rows holds count row numbers, which may
+ * repeat; gradient nn_parameter_count numbers. */
 AG_API ag_status nn_loss_gradient(const nn_model *model, const nn_dataset *data, size_t count,
                                   const size_t *rows, nn_loss loss, void *loss_context,
                                   double *mean_loss, ag_real *gradient, nn_error *error);
