@@ -16,6 +16,12 @@ static inline num add_up(vec v)
 
 /* ---- Sums of products ------------------------------------------------------------------------ */
 
+/* A call, where collect would be repeated in every branch of what follows. */
+static AGI_COLD vec collect_aside(const num *at, ptrdiff_t step, size_t n)
+{
+    return collect(at, step, n);
+}
+
 /* The v-th vector from `at` on; n < WIDTH: it is the only one, and has so many numbers. */
 static AGI_INLINE vec fetch(const num *at, ptrdiff_t column, size_t v, size_t n)
 {
@@ -23,7 +29,7 @@ static AGI_INLINE vec fetch(const num *at, ptrdiff_t column, size_t v, size_t n)
         return splat(*at);
     at += (ptrdiff_t)(v * WIDTH) * column;
     if (column != 1)
-        return collect(at, column, n < WIDTH ? n : WIDTH);
+        return collect_aside(at, column, n < WIDTH ? n : WIDTH);
     return n < WIDTH ? load_part(at, n) : load(at);
 }
 

@@ -542,7 +542,7 @@ static void add_turns(void)
     int class_low = fpclassify(call_twin(g, size, &x));
     size_t turns = 0;
     for (int64_t k = 1; k <= STEPS && turns < MOST_TURNS; k++) {
-        const int64_t high = k == STEPS ? end : -end + 2 * (end / STEPS) * k;
+        const int64_t high = k == STEPS ? end : (k - STEPS / 2) * (end / STEPS * 2);
         x = number_of(high, size);
         const int class_high = fpclassify(call_twin(g, size, &x));
         int64_t from = low, to = high;

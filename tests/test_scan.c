@@ -42,17 +42,18 @@ static void build_pendulum(ag_graph *graph, const ag_value *shared, const ag_val
     totals[0] = ag_mul(push, state[1]);
 }
 
-/* A recurrent layer of 3 cells with 2 inputs: weights 3 x 6 with a bias, outputs are the cells. */
+/* A recurrent layer of 3 cells with 2 inputs; outputs are the cells. Parameters: weights of the
+ * state, of the inputs (the other way round: input by input), biases. */
 static void build_cells(ag_graph *graph, const ag_value *shared, const ag_value *state,
                         const ag_value *inputs, ag_value *next, ag_value *outputs, ag_value *totals)
 {
     ag_value squares = ag_constant(graph, 0);
     for (int i = 0; i < 3; i++) {
-        ag_value sum = shared[6 * i + 5];
+        ag_value sum = shared[15 + i];
         for (int j = 0; j < 3; j++)
-            sum = ag_add(sum, ag_mul(shared[6 * i + j], state[j]));
+            sum = ag_add(sum, ag_mul(shared[3 * i + j], state[j]));
         for (int j = 0; j < 2; j++)
-            sum = ag_add(sum, ag_mul(shared[6 * i + 3 + j], inputs[j]));
+            sum = ag_add(sum, ag_mul(shared[9 + 3 * j + i], inputs[j]));
         next[i] = outputs[i] = ag_tanh(sum);
         squares = ag_add(squares, ag_square(next[i]));
     }
@@ -628,12 +629,26 @@ static void test_lanes_of_a_step(void **state)
     }
 }
 
+/* Much that is computed once, and used in each step. */
+static void build_waves(ag_graph *graph, const ag_value *shared, const ag_value *state,
+                        const ag_value *inputs, ag_value *next, ag_value *outputs, ag_value *totals)
+{
+    (void)inputs, (void)outputs, (void)totals;
+    next[0] = ag_constant(graph, 0);
+    for (int i = 0; i < 1000; i++) {
+        const ag_value wave = ag_sin(ag_scale(shared[0], (ag_real)(i + 1)));
+        next[0] = ag_add(next[0], ag_tanh(ag_mul(wave, state[0])));
+    }
+}
+
+static const recurrence waves = {"waves", 1, 1, 0, 0, 0, build_waves};
+
 /* A scan's scratch has room for its parts, however they are aligned. */
 static void test_scratch(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < RECURRENCES; i++) {
-        ag_program *step = compile_step(&recurrences[i], NULL);
+    for (size_t i = 0; i <= RECURRENCES; i++) {
+        ag_program *step = compile_step(i < RECURRENCES ? &recurrences[i] : &waves, NULL);
         const agi_scratch scratch = agi_scan_scratch(&(const agi_scan_step){.program = step});
         for (size_t size = 4; size <= 8; size += 4)
             for (size_t lanes = 1; lanes <= 64; lanes += lanes == 1 ? 15 : 16) {
