@@ -12,13 +12,12 @@
 
 /* Where the number of a node is: an element of a vector of the section at work, whose slots are
  * known once its group has become an instruction; or what does not belong to the section. */
-enum {
-    AGI_IN_SHARED = UINT32_MAX - 3, /* element: which of the shared inputs */
-    AGI_IN_UNIFORM,                 /* element: slot of the once section */
-    AGI_IN_CONSTANTS, /* element: index among the program's, AGI_NO_INDEX so far. They can be put
-                         anywhere, so one is as good as another */
-    AGI_UNPLACED,
-};
+#define AGI_IN_SHARED (UINT32_MAX - 3)  /* element: which of the shared inputs */
+#define AGI_IN_UNIFORM (UINT32_MAX - 2) /* element: slot of the once section */
+/* element: index among the program's, AGI_NO_INDEX so far. They can be put anywhere, so one is as
+ * good as another */
+#define AGI_IN_CONSTANTS (UINT32_MAX - 1)
+#define AGI_UNPLACED UINT32_MAX
 
 typedef struct agi_place {
     uint32_t vector; /* or AGI_IN_... */
