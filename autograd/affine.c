@@ -257,23 +257,29 @@ static bool goes_on(const agi_plan *plan, const agi_row *rows, uint32_t i, const
     return true;
 }
 
+/* The matrices of a level have one vector together, so that what comes next can be one run. */
 static ag_status add_matrix(agi_plan *plan, uint32_t first_row, uint32_t m, uint32_t first_segment)
 {
     const agi_row *rows = plan->rows + first_row;
-    uint32_t vector;
-    if (agi_memory_grow(plan->memory, (void **)&plan->matrices, sizeof(*plan->matrices),
-                        &plan->matrices_capacity, (uint64_t)plan->matrices_count + 1, UINT32_MAX) ||
-        agi_add_range(plan, m, &vector))
+    uint32_t *vector = &plan->matrix_vector;
+    if (*vector == AGI_NO_INDEX && agi_add_range(plan, 0, vector) != AG_OK)
         return AG_OUT_OF_MEMORY;
-    plan->matrices[plan->matrices_count++] =
-        (agi_matrix){first_row, first_segment, plan->segments_count - first_segment};
-    const uint32_t begin = plan->members_count;
+    agi_range *range = &plan->ranges[*vector];
+    const agi_group group = {AGI_OP_AFFINE, plan->members_count, m, *vector,
+                             range->n,      plan->matrices_count};
     for (uint32_t i = 0; i < m; i++) {
         plan->members[plan->members_count++] = rows[i].node;
-        plan->place[rows[i].node] = (agi_place){vector, i};
+        plan->place[rows[i].node] = (agi_place){*vector, range->n++};
     }
-    return agi_add_group(plan,
-                         (agi_group){AGI_OP_AFFINE, begin, m, vector, 0, plan->matrices_count - 1});
+    const agi_matrix matrix = {first_row, first_segment, plan->segments_count - first_segment};
+    return AGI_APPEND(plan, plan->matrices, matrix) != AG_OK ? AG_OUT_OF_MEMORY
+                                                             : agi_add_group(plan, group);
+}
+
+/* Small matrices in many pieces are better off as sums of products. */
+static bool is_worthwhile(uint32_t m, uint32_t k, uint32_t segments)
+{
+    return m > 1 && (segments == 1 || (uint64_t)m * k >= 12 * (uint64_t)segments);
 }
 
 /* Cuts rows of one bucket, in their order, into matrices. */
@@ -289,7 +295,7 @@ static ag_status cut_rows(agi_plan *plan, uint32_t first_row, uint32_t n)
         while (is_regular && i + length < n &&
                goes_on(plan, rows, length, plan->segments + segment))
             length++;
-        if (length == 1)
+        if (!is_worthwhile(length, rows->k, plan->segments_count - segment))
             plan->segments_count = segment;
         else if (add_matrix(plan, first_row + i, length, segment) != AG_OK)
             return AG_OUT_OF_MEMORY;
@@ -392,6 +398,7 @@ ag_status agi_group_affine(agi_plan *plan, uint32_t n, uint32_t *nodes, uint32_t
     const uint32_t rows = plan->rows_count, entries = plan->entries_count,
                    rests = plan->rests_count, matrices = plan->matrices_count;
     *left = n;
+    plan->matrix_vector = AGI_NO_INDEX;
     if (n < 2)
         return AG_OK;
     count_uses(plan, n, nodes, false);

@@ -307,8 +307,11 @@ typedef struct agi_scan_step {
     uint32_t state_count;
     agi_pieces shared, state, inputs; /* as ag_scan's */
     uint32_t output_count; /* slots from the instruction's out on, as agi_scan's outputs */
-    bool varies; /* some of the shared operands are in AGI_SLOTS, so not the same in all lanes */
-    bool check;  /* comparisons inside are looked at */
+    ag_program
+        *by_lanes; /* retained; what runs over several lanes where shared operands are not the
+                             same in all of them: has its shared inputs behind its each inputs, and its
+                             once outputs behind its totals. NULL: program itself */
+    bool check;    /* comparisons inside are looked at */
 } agi_scan_step;
 
 /* Instructions that run one after the other over one block of lanes. */
@@ -365,6 +368,7 @@ struct ag_program {
     uint32_t states;     /* the last so many map outputs are each inputs: scan_derive.c */
     _Atomic(ag_program *) with_states; /* made when first needed: scan_derive.c */
     _Atomic(ag_program *) gradient;
+    _Atomic(ag_program *) by_lanes;
 };
 
 /* ---- Passes ---------------------------------------------------------------------------------- */
@@ -443,6 +447,8 @@ typedef struct agi_kernels {
 /* scan_run.c: runs an AGI_OP_SCAN over a block; kernels call it. */
 void agi_run_scan(const agi_instruction *instruction, agi_frame *frame);
 agi_scratch agi_scan_scratch(const agi_scan_step *scan);
+/* scan_derive.c: see agi_scan_step; NULL where there is no memory for it. */
+ag_program *agi_get_program_by_lanes(ag_program *program);
 
 /* dispatch.c: NULL where the machine or the build has none. */
 const agi_kernels *agi_find_kernels(ag_isa isa, size_t size);

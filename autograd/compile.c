@@ -71,6 +71,7 @@ static ag_program *new_program(const ag_signature *signature, const ag_compile_o
     atomic_init(&program->owners, 1);
     atomic_init(&program->with_states, NULL);
     atomic_init(&program->gradient, NULL);
+    atomic_init(&program->by_lanes, NULL);
     program->info.shared_count = signature->shared_count;
     program->info.each_count = signature->each_count;
     program->info.sum_count = signature->sum_count;

@@ -309,6 +309,15 @@ static ag_status make_pieces(agi_plan *plan, uint32_t columns, size_t steps, con
     return AG_OK;
 }
 
+static bool is_any_in_slots(const agi_plan *plan, agi_pieces pieces)
+{
+    const agi_piece *piece = plan->program->records.pieces + pieces.first;
+    for (uint32_t i = 0; i < pieces.count; i++)
+        if (piece[i].x.space == AGI_SLOTS)
+            return true;
+    return false;
+}
+
 static ag_status emit_scan(agi_plan *plan, const agi_group *group, uint32_t out)
 {
     agi_records *records = &plan->program->records;
@@ -336,8 +345,11 @@ static ag_status emit_scan(agi_plan *plan, const agi_group *group, uint32_t out)
         make_pieces(plan, scan->state_count, 1, state, &step.state) != AG_OK ||
         make_pieces(plan, inputs, scan->steps, state + scan->state_count, &step.inputs) != AG_OK)
         return AG_OUT_OF_MEMORY;
-    for (uint32_t i = 0; i < step.shared.count; i++)
-        step.varies = step.varies || records->pieces[step.shared.first + i].x.space == AGI_SLOTS;
+    if (plan->part != AGI_PART_ONCE && is_any_in_slots(plan, step.shared)) {
+        step.by_lanes = ag_program_retain(agi_get_program_by_lanes(scan->program));
+        if (step.by_lanes == NULL)
+            return AG_OUT_OF_MEMORY;
+    }
     records->scans[which] = step;
     return agi_add_instruction(
         plan, (agi_instruction){.op = AGI_OP_SCAN, .n = 1, .out = out, .more = which});

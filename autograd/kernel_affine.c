@@ -34,6 +34,7 @@ static void set_base(tile *t, const agi_affine *affine, const agi_frame *frame, 
 static void add_block(const agi_affine *affine, num *out, const agi_frame *frame, size_t from,
                       size_t depth)
 {
+    assert(affine->x.vector.space == AGI_SLOTS && affine->p.space != AGI_SLOTS);
     const num *x[AGI_TILE_DEPTH];
     for (size_t j = 0; j < depth; j++)
         x[j] = locate_element(frame, &affine->x, from + j);
@@ -275,7 +276,7 @@ static void add_all_columns(const single *s)
         CASE(2)
         CASE(3)
         CASE(4)
-#if AGI_VECTOR_BYTES == 64 || defined(__aarch64__)
+#if AGI_REGISTERS == 32
         CASE(5)
         CASE(6)
         CASE(7)

@@ -357,6 +357,7 @@ static void add_single(const product *p)
 void AGI_KERNEL(outer)(const agi_outer *outer, agi_frame *frame)
 {
     const bool each = outer->b_each != AGI_NO_INDEX;
+    assert(outer->a.vector.space == AGI_SLOTS && (each || outer->b.vector.space == AGI_SLOTS));
     product p = {
         .frame = frame,
         .a = {&outer->a, NULL, outer->m, outer->chain == AGI_CHAIN_A},

@@ -107,7 +107,7 @@ static void multiply_masked(const tile *t, size_t rows, size_t vectors)
 #define LIST_8(vectors) LIST_6(vectors), multiply_7_##vectors, multiply_8_##vectors
 
 TILES_8(1)
-#if AGI_VECTOR_BYTES == 64 || defined(__aarch64__)
+#if AGI_REGISTERS == 32
 TILES_8(2)
 TILES_8(3)
 TILES_6(4)
@@ -119,7 +119,7 @@ TILES_4(2)
 
 static bool (*const multiply_tile[MOST_VECTORS][MOST_ROWS])(const tile *) = {
     {LIST_8(1)},
-#if AGI_VECTOR_BYTES == 64 || defined(__aarch64__)
+#if AGI_REGISTERS == 32
     {LIST_8(2)},
     {LIST_8(3)},
     {LIST_6(4)},

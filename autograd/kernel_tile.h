@@ -9,16 +9,18 @@
 
 #include "kernel.h"
 
-enum {
-/* Such that a tile's sums, the vectors of one step and one number fit into the registers. */
+/* Vector registers */
 #if AGI_VECTOR_BYTES == 64 || defined(__aarch64__)
-    MOST_VECTORS = 4,
-    FEW_ROWS = 6,
+#define AGI_REGISTERS 32
 #else
-    MOST_VECTORS = 2,
-    FEW_ROWS = AGI_VECTOR_BYTES == 32 ? 6 : 4,
+#define AGI_REGISTERS 16
 #endif
-    MOST_ROWS = 8, /* but for tiles with MOST_VECTORS */
+
+/* A tile's sums, the vectors of one step and one number at work fit into the registers. */
+enum {
+    MOST_VECTORS = AGI_REGISTERS == 32 ? 4 : 2,
+    MOST_ROWS = 8, /* but for tiles with MOST_VECTORS: */
+    FEW_ROWS = AGI_REGISTERS == 32 || AGI_VECTOR_BYTES == 32 ? 6 : 4,
     MOST_COLUMNS = MOST_VECTORS * WIDTH,
 };
 

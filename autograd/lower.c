@@ -286,7 +286,22 @@ static void copy_nodes(const extraction *e, ag_graph *source)
 
 /* ---- From the copy to code ------------------------------------------------------------------- */
 
-static ag_status describe_comparison(agi_code *code, const extraction *e, uint32_t node)
+/* The copy calls a comparison's operands as the messages do, for programs that are made of it. */
+static ag_status name_operands(const uint32_t *to, uint32_t node, const ag_graph *graph,
+                               const char *const names[2], ag_graph *source)
+{
+    const uint32_t operands[] = {graph->operands[node].a, graph->operands[node].b};
+    for (int k = 0; k < 2; k++) {
+        const ag_value x = agi_value(source, to[operands[k]]);
+        if (ag_name_of(x) == NULL && ag_is_null(ag_find(source, names[k])) &&
+            ag_name(x, names[k]) != AG_OK)
+            return AG_OUT_OF_MEMORY;
+    }
+    return AG_OK;
+}
+
+static ag_status describe_comparison(agi_code *code, const extraction *e, uint32_t node,
+                                     ag_graph *source)
 {
     const ag_graph *graph = e->graph;
     const char *names[2];
@@ -306,6 +321,8 @@ static ag_status describe_comparison(agi_code *code, const extraction *e, uint32
         agi_memory_grow(code->memory, (void **)&code->comparisons, sizeof(*code->comparisons),
                         &code->comparisons_capacity, (uint64_t)code->comparisons_count + 1,
                         UINT32_MAX))
+        return AG_OUT_OF_MEMORY;
+    if (name_operands(e->to, node, graph, names, source) != AG_OK)
         return AG_OUT_OF_MEMORY;
     memcpy(code->texts + code->texts_count, text, length);
     code->comparisons[code->comparisons_count++] = (agi_comparison){
@@ -356,7 +373,7 @@ static void write_scans(agi_code *code, const ag_graph *source)
                 source->scans[i].node;
 }
 
-static ag_status write_code(agi_code *code, const extraction *e, const ag_graph *source)
+static ag_status write_code(agi_code *code, const extraction *e, ag_graph *source)
 {
     if (source->pool_count > 0)
         memcpy(code->pool, source->pool, source->pool_count * sizeof(uint32_t));
@@ -384,7 +401,7 @@ static ag_status write_code(agi_code *code, const extraction *e, const ag_graph 
             code->at[i] = (agi_operands){code->numbers_count, 0};
             code->numbers[code->numbers_count++] = (double)source->data[i];
         } else if (agi_gate_forms[gate] == AGI_FORM_COMPARE && (e->flags[from] & DEPENDS) &&
-                   describe_comparison(code, e, from) != AG_OK) {
+                   describe_comparison(code, e, from, source) != AG_OK) {
             return AG_OUT_OF_MEMORY;
         }
     }

@@ -107,7 +107,13 @@ static bool find_next_row(const agi_plan *plan, const uint8_t *candidates, const
     return at < plan->code->sum_count && is_next_row(plan, candidates, block, at);
 }
 
-/* The block that begins at an output; false where a row of one is all there is. */
+/* A few outputs that are sums of many pairs are better off as sums over lanes first. */
+static bool is_worthwhile(const agi_block *block)
+{
+    return block->k > 1 && (block->pairs <= 2 || (uint64_t)block->m * block->k >= 16);
+}
+
+/* The block that begins at an output; false where it is none. */
 static bool read_block(const agi_plan *plan, const uint8_t *candidates, uint32_t out,
                        agi_block *block)
 {
@@ -125,7 +131,7 @@ static bool read_block(const agi_plan *plan, const uint8_t *candidates, uint32_t
         if (block->m++ == 1)
             block->row_stride = next - out;
     }
-    return block->k > 1;
+    return is_worthwhile(block);
 }
 
 static ag_status add_block(agi_plan *plan, agi_block block)

@@ -33,8 +33,10 @@ static void free_records(agi_records *records, agi_memory *memory)
 #define RELEASE(array)                                                                             \
     agi_memory_release(memory, records->array,                                                     \
                        (size_t)records->array##_capacity * sizeof(*records->array))
-    for (uint32_t i = 0; i < records->scans_count; i++)
+    for (uint32_t i = 0; i < records->scans_count; i++) {
         ag_program_free(records->scans[i].program);
+        ag_program_free(records->scans[i].by_lanes);
+    }
     RELEASE(lists);
     RELEASE(factors);
     RELEASE(affine);
@@ -82,6 +84,7 @@ void ag_program_free(ag_program *program)
     agi_memory *memory = &program->memory;
     ag_program_free(atomic_load_explicit(&program->with_states, memory_order_relaxed));
     ag_program_free(atomic_load_explicit(&program->gradient, memory_order_relaxed));
+    ag_program_free(atomic_load_explicit(&program->by_lanes, memory_order_relaxed));
     free_records(&program->records, memory);
     free_section(&program->once, memory);
     free_section(&program->check, memory);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Derivatives of programs, which are programs, and of scans, which are scans: one that gives the
- * state before each step, and one of the gradient of a step, from the last step to the first.
+ * Programs made of programs: with the state before the step, of its gradient, with parameters for
+ * each lane. And derivatives of scans, which are scans of these.
  */
 #include "scan.h"
 
@@ -105,7 +105,6 @@ static ag_status begin_draft(draft *d, const ag_program *program, size_t room,
     if (d->ends == NULL || !copy_graph(d->graph, program->source))
         return fail_memory(error);
     d->room = d->ends + d->ends_count;
-    drop_comparisons(d->graph);
     for (size_t i = 0; i < d->ends_count; i++)
         d->ends[i] = ag_is_null(program->signature[i])
                          ? ag_variable(d->graph, 0)
@@ -138,6 +137,7 @@ static ag_program *make_states_program(const ag_program *program, uint32_t state
     if (begin_draft(&d, program, info->map_count + state_count, error) == AG_OK) {
         const ag_value *each = d.ends + info->shared_count, *sum = each + info->each_count,
                        *map = sum + info->sum_count;
+        drop_comparisons(d.graph);
         memcpy(d.room, map, info->map_count * sizeof(*map));
         memcpy(d.room + info->map_count, each, state_count * sizeof(*each));
         made = compile_draft(&d,
@@ -199,6 +199,7 @@ static ag_program *build_gradient(draft *d, ag_error_details *error)
     ag_value *own_shared = d->room, *own_each = own_shared + shared + sum + once;
     ag_value *own_outputs = own_each + map + each;
     ag_value *upstreams = own_outputs + shared + each;
+    drop_comparisons(d->graph);
     for (size_t i = 0; i < sum + map + once; i++)
         upstreams[i] = ag_variable(d->graph, 1);
     if (d->graph->status == AG_OK)
@@ -241,6 +242,58 @@ ag_program *agi_get_gradient_program(ag_program *program, ag_error_details *erro
     ag_program *found = atomic_load_explicit(&program->gradient, memory_order_acquire);
     return found != NULL ? found
                          : publish(&program->gradient, make_gradient_program(program, error));
+}
+
+/* ---- Parameters of each lane's own ------------------------------------------------------------- */
+
+/* What messages call the operands of comparisons. */
+static ag_status copy_names(ag_graph *to, const ag_graph *from)
+{
+    ag_status status = AG_OK;
+    for (uint32_t i = 0; i < from->count && status == AG_OK; i++) {
+        if (agi_gate_forms[from->tags[i].gate] != AGI_FORM_COMPARE)
+            continue;
+        const uint32_t operands[] = {from->operands[i].a, from->operands[i].b};
+        for (int k = 0; k < 2 && status == AG_OK; k++) {
+            const char *name = agi_name_of(from, operands[k]);
+            if (name != NULL)
+                status = ag_name(agi_value(to, operands[k]), name);
+        }
+    }
+    return status;
+}
+
+static ag_program *make_program_by_lanes(const ag_program *program)
+{
+    const ag_program_info *info = &program->info;
+    const size_t inputs = info->shared_count + info->each_count;
+    draft d;
+    ag_program *made = NULL;
+    if (begin_draft(&d, program, inputs + info->sum_count + info->once_count, NULL) == AG_OK &&
+        copy_names(d.graph, program->source) == AG_OK) {
+        ag_value *each = d.room, *sum = each + inputs;
+        const ag_value *outputs = d.ends + inputs, *map = outputs + info->sum_count;
+        memcpy(each, d.ends + info->shared_count, info->each_count * sizeof(ag_value));
+        memcpy(each + info->each_count, d.ends, info->shared_count * sizeof(ag_value));
+        memcpy(sum, outputs, info->sum_count * sizeof(ag_value));
+        memcpy(sum + info->sum_count, map + info->map_count, info->once_count * sizeof(ag_value));
+        made = compile_draft(&d,
+                             &(const ag_signature){.each = each,
+                                                   .each_count = inputs,
+                                                   .sum = sum,
+                                                   .sum_count = info->sum_count + info->once_count,
+                                                   .map = map,
+                                                   .map_count = info->map_count},
+                             NULL);
+    }
+    end_draft(&d);
+    return made;
+}
+
+ag_program *agi_get_program_by_lanes(ag_program *program)
+{
+    ag_program *found = atomic_load_explicit(&program->by_lanes, memory_order_acquire);
+    return found != NULL ? found : publish(&program->by_lanes, make_program_by_lanes(program));
 }
 
 /* ---- Gradients of scans ----------------------------------------------------------------------- */

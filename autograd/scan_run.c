@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * Steps: a program run again and again over one block of lanes, what comes out going in again. And
- * scans as instructions of other programs, whose lanes are the scan's, too; where parameters differ
- * from lane to lane, it is lane after lane.
+ * scans as instructions of other programs, whose lanes are the scan's, too.
  */
 #include "scan.h"
 
@@ -58,23 +57,21 @@ void agi_begin_steps(agi_steps *steps, const ag_program *program, const agi_kern
 /* ---- Between a program's slots and a scan's --------------------------------------------------- */
 
 /* Where operands are in the frame of the program around, and how far it is from one to the next in
- * a space. With `lanes` of 1 in a frame of more, one of its lanes is meant. */
+ * a space. */
 typedef struct border {
     const char *space[AGI_SHARED + 1];
     size_t unit[AGI_SHARED + 1];
     const agi_records *records;
-    size_t size;        /* of a number */
-    size_t lanes;       /* of a slot inside */
-    size_t outer_lanes; /* and around */
-    char *out;          /* the first output's slot */
+    size_t size;  /* of a number */
+    size_t lanes; /* of a slot */
+    char *out;    /* the first output's slot */
 } border;
 
-static border open_border(const agi_frame *frame, uint32_t out, size_t lanes, size_t lane)
+static border open_border(const agi_frame *frame, uint32_t out)
 {
     const size_t size = frame->kernels->size;
-    char *slots = (char *)frame->slots + lane * size;
     return (border){
-        .space = {[AGI_SLOTS] = slots,
+        .space = {[AGI_SLOTS] = frame->slots,
                   [AGI_UNIFORM] = frame->uniform,
                   [AGI_CONSTANTS] = frame->constants,
                   [AGI_SHARED] = frame->shared},
@@ -84,9 +81,8 @@ static border open_border(const agi_frame *frame, uint32_t out, size_t lanes, si
                  [AGI_SHARED] = size},
         .records = frame->records,
         .size = size,
-        .lanes = lanes,
-        .outer_lanes = frame->lanes,
-        .out = slots + out * frame->lanes * size,
+        .lanes = frame->lanes,
+        .out = (char *)frame->slots + out * frame->lanes * size,
     };
 }
 
@@ -98,20 +94,21 @@ static inline void copy_number(char *to, const char *from, size_t size)
         memcpy(to, from, sizeof(float));
 }
 
-/* One number or slot for the inside. */
-static inline void take_one(const border *b, agi_space space, const char *from, char *to)
+/* One slot, all lanes alike if it comes from elsewhere; or a number. */
+static inline void take_one(const border *b, agi_space space, const char *from, char *to,
+                            size_t lanes)
 {
-    if (b->lanes == 1)
+    if (lanes == 1)
         copy_number(to, from, b->size);
     else if (space == AGI_SLOTS)
-        memcpy(to, from, b->lanes * b->size);
+        memcpy(to, from, lanes * b->size);
     else
-        for (size_t lane = 0; lane < b->lanes; lane++)
+        for (size_t lane = 0; lane < lanes; lane++)
             copy_number(to + lane * b->size, from, b->size);
 }
 
-/* The pieces' operands at step t, side by side. */
-static inline void take_pieces(const border *b, agi_pieces pieces, size_t t, char *to)
+/* The pieces' operands at step t, side by side, as slots of so many lanes. */
+static inline void take_pieces(const border *b, agi_pieces pieces, size_t t, char *to, size_t lanes)
 {
     const agi_piece *piece = b->records->pieces + pieces.first;
     for (uint32_t k = 0; k < pieces.count; k++, piece++) {
@@ -124,135 +121,133 @@ static inline void take_pieces(const border *b, agi_pieces pieces, size_t t, cha
         const ptrdiff_t at = (ptrdiff_t)x.at + (ptrdiff_t)t * piece->step;
         const char *from = b->space[x.space] + at * unit;
         for (uint32_t i = 0; i < piece->n; i++) {
-            take_one(b, (agi_space)x.space, from, to);
+            take_one(b, (agi_space)x.space, from, to, lanes);
             from += x.stride * unit;
-            to += b->lanes * b->size;
+            to += lanes * b->size;
         }
     }
 }
 
-/* n numbers or slots for the outside, where they are outputs from `first` on. */
-static inline void give_outputs(const border *b, size_t first, size_t n, const char *from)
+/* n slots for the outside, where they are outputs from `first` on. */
+static inline void give_outputs(const border *b, size_t first, size_t n, const void *from)
 {
-    char *to = b->out + first * b->outer_lanes * b->size;
-    if (b->lanes == b->outer_lanes) {
-        memcpy(to, from, n * b->lanes * b->size);
-        return;
-    }
-    for (size_t i = 0; i < n; i++, to += b->outer_lanes * b->size)
-        copy_number(to, from + i * b->size, b->size);
+    const size_t slot = b->lanes * b->size;
+    memcpy(b->out + first * slot, from, n * slot);
 }
 
 /* ---- Scans as instructions -------------------------------------------------------------------- */
 
-agi_scratch agi_scan_scratch(const agi_scan_step *scan)
+static agi_scratch measure_scratch(const ag_program *program)
 {
     enum {
         GAPS = 8 * AGI_ALIGNMENT / sizeof(float) /* more than there are between the parts */
     };
-    const ag_program *program = scan->program;
     const uint32_t body = program->body.slots, check = program->check.slots;
     return (agi_scratch){
         .lanes = (body > check ? body : check) + program->scratch_lanes + 2 * count_ends(program),
-        .fixed = program->once.slots + program->scratch_fixed + program->info.shared_count +
-                 program->info.sum_count + GAPS,
+        .fixed = program->once.slots + program->scratch_fixed + program->info.shared_count + GAPS,
     };
 }
 
-/* The scan's parameters as numbers side by side: where they are, or copied. */
-static const void *find_shared(const agi_scan_step *scan, const border *b, char *copy)
+agi_scratch agi_scan_scratch(const agi_scan_step *scan)
 {
-    const agi_piece *piece = b->records->pieces + scan->shared.first;
-    const bool beside = scan->shared.count == 1 && (piece->n == 1 || piece->x.stride == 1) &&
-                        b->unit[piece->x.space] == b->size;
-    if (beside)
+    agi_scratch need = measure_scratch(scan->program);
+    if (scan->by_lanes == NULL)
+        return need;
+    const agi_scratch other = measure_scratch(scan->by_lanes);
+    need.lanes = other.lanes > need.lanes ? other.lanes : need.lanes;
+    need.fixed = other.fixed > need.fixed ? other.fixed : need.fixed;
+    return need;
+}
+
+/* A scan in a block of a program. */
+typedef struct passage {
+    const agi_scan_step *scan;
+    const ag_program *program; /* the scan's, or its by_lanes */
+    border border;
+    size_t state, inputs, outputs;
+    size_t first_total;
+} passage;
+
+/* Parameters as numbers side by side: where they are, or copied. */
+static const void *find_shared(const passage *p, char *copy)
+{
+    const border *b = &p->border;
+    const agi_pieces pieces = p->scan->shared;
+    const agi_piece *piece = b->records->pieces + pieces.first;
+    if (pieces.count == 1 && (piece->n == 1 || piece->x.stride == 1) &&
+        b->unit[piece->x.space] == b->size)
         return b->space[piece->x.space] + piece->x.at * b->size;
-    border numbers = *b;
-    numbers.lanes = 1;
-    take_pieces(&numbers, scan->shared, 0, copy);
+    take_pieces(b, pieces, 0, copy, 1);
     return copy;
 }
 
-static void run_steps(const agi_scan_step *scan, const border *b, agi_steps *steps)
+static void run_steps(const passage *p, agi_steps *steps)
 {
-    const size_t row = b->lanes * b->size, state = scan->state_count;
-    const size_t outputs = scan->program->info.map_count - state;
-    take_pieces(b, scan->state, 0, steps->in);
+    const border *b = &p->border;
+    const agi_scan_step *scan = p->scan;
+    const size_t slot = b->lanes * b->size;
+    const size_t own = p->state + p->inputs; /* behind which come parameters of each lane */
+    take_pieces(b, scan->state, 0, steps->in, b->lanes);
     for (size_t t = 0; t < scan->steps; t++) {
-        take_pieces(b, scan->inputs, t, (char *)steps->in + state * row);
+        char *in = steps->in;
+        take_pieces(b, scan->inputs, t, in + p->state * slot, b->lanes);
+        if (p->program != scan->program)
+            take_pieces(b, scan->shared, 0, in + own * slot, b->lanes);
         if (scan->check)
             agi_check_step(steps);
         agi_take_step(steps);
-        if (outputs > 0)
-            give_outputs(b, state + t * outputs, outputs, (char *)steps->out + state * row);
+        if (p->outputs > 0)
+            give_outputs(b, p->state + t * p->outputs, p->outputs,
+                         (char *)steps->out + p->state * slot);
         agi_turn_steps(steps);
     }
-    give_outputs(b, 0, state, steps->in);
+    give_outputs(b, 0, p->state, steps->in);
 }
 
 /* Outputs of a call that are computed once: numbers, also where the others are slots. */
-static void give_once(const agi_scan_step *scan, const border *b, const agi_steps *steps,
-                      size_t first)
+static void give_once(const passage *p, const agi_steps *steps)
 {
-    const ag_program *program = scan->program;
-    for (size_t i = 0; i < program->info.once_count; i++) {
-        const char *from = (const char *)steps->frame.uniform + program->once_slots[i] * b->size;
-        char *to = b->out + (first + i) * b->outer_lanes * b->size;
-        take_one(b, AGI_UNIFORM, from, to);
-    }
-}
-
-/* Over `lanes` lanes from `lane` on, `count` of them samples: all lanes of the frame, or one. */
-static void run_lanes(const agi_scan_step *scan, uint32_t out, agi_frame *frame, size_t lane,
-                      size_t lanes, size_t count)
-{
-    const border b = open_border(frame, out, lanes, lane);
-    const ag_program_info *info = &scan->program->info;
-    const size_t first_total =
-        scan->state_count + scan->steps * (info->map_count - scan->state_count);
-    char *memory = frame->scratch;
-    char *shared = memory;
-    char *totals = shared + align(info->shared_count * b.size);
-    char *own = totals + align(info->sum_count * b.size);
-    const bool direct = b.lanes == b.outer_lanes;
-    if (direct)
-        totals = b.out + first_total * lanes * b.size;
-    agi_steps steps;
-    agi_begin_steps(&steps, scan->program, frame->kernels, lanes, count,
-                    find_shared(scan, &b, shared), totals, own);
-    if (scan->steps == 0)
-        memset(totals, 0, info->sum_count * lanes * b.size);
-    run_steps(scan, &b, &steps);
-    if (!direct)
-        give_outputs(&b, first_total, info->sum_count, totals);
-    give_once(scan, &b, &steps, first_total + info->sum_count);
-    if (!scan->check || steps.frame.failed_lane == SIZE_MAX ||
-        lane + steps.frame.failed_lane >= frame->failed_lane)
-        return;
-    frame->failed_lane = lane + steps.frame.failed_lane;
-    frame->failed_text = steps.frame.failed_text;
-    frame->failed_outcome = steps.frame.failed_outcome;
-    memcpy(frame->failed_operands, steps.frame.failed_operands, sizeof(frame->failed_operands));
-}
-
-/* Lanes that only pad get the last sample's results. */
-static void fill_padding(const agi_scan_step *scan, uint32_t out, agi_frame *frame)
-{
-    const size_t size = frame->kernels->size;
-    char *slot = (char *)frame->slots + out * frame->lanes * size;
-    for (uint32_t i = 0; i < scan->output_count; i++, slot += frame->lanes * size)
-        for (size_t lane = frame->count; lane < frame->lanes; lane++)
-            copy_number(slot + lane * size, slot + (frame->count - 1) * size, size);
+    const border *b = &p->border;
+    char *to = b->out + (p->first_total + p->program->info.sum_count) * b->lanes * b->size;
+    for (size_t i = 0; i < p->program->info.once_count; i++, to += b->lanes * b->size)
+        take_one(b, AGI_UNIFORM,
+                 (const char *)steps->frame.uniform + p->program->once_slots[i] * b->size, to,
+                 b->lanes);
 }
 
 void agi_run_scan(const agi_instruction *instruction, agi_frame *frame)
 {
     const agi_scan_step *scan = &frame->records->scans[instruction->more];
-    if (frame->lanes == 1 || !scan->varies) {
-        run_lanes(scan, instruction->out, frame, 0, frame->lanes, frame->count);
-        return;
+    const ag_program_info *info = &scan->program->info;
+    passage p = {
+        .scan = scan,
+        .program = frame->lanes > 1 && scan->by_lanes != NULL ? scan->by_lanes : scan->program,
+        .border = open_border(frame, instruction->out),
+        .state = scan->state_count,
+        .inputs = info->each_count - scan->state_count,
+        .outputs = info->map_count - scan->state_count,
+    };
+    const size_t slot = p.border.lanes * p.border.size;
+    p.first_total = p.state + scan->steps * p.outputs;
+    char *totals = p.border.out + p.first_total * slot;
+    char *copy = frame->scratch, *memory = copy;
+    const void *shared = NULL;
+    if (p.program == scan->program) {
+        memory += align(info->shared_count * p.border.size);
+        shared = find_shared(&p, copy);
     }
-    for (size_t lane = 0; lane < frame->count; lane++)
-        run_lanes(scan, instruction->out, frame, lane, 1, 1);
-    fill_padding(scan, instruction->out, frame);
+    agi_steps steps;
+    agi_begin_steps(&steps, p.program, frame->kernels, p.border.lanes, frame->count, shared, totals,
+                    memory);
+    if (scan->steps == 0)
+        memset(totals, 0, p.program->info.sum_count * slot);
+    run_steps(&p, &steps);
+    give_once(&p, &steps);
+    if (!scan->check || steps.frame.failed_lane >= frame->failed_lane)
+        return;
+    frame->failed_lane = steps.frame.failed_lane;
+    frame->failed_text = steps.frame.failed_text;
+    frame->failed_outcome = steps.frame.failed_outcome;
+    memcpy(frame->failed_operands, steps.frame.failed_operands, sizeof(frame->failed_operands));
 }

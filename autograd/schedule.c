@@ -291,19 +291,33 @@ static void find_scratch(ag_program *program)
         widen(program, agi_scan_scratch(&records->scans[i]));
 }
 
-/* As many samples as keep a block's slots in 512 KiB, 64 at most: enough for the matrix kernels to
- * use each of a matrix's numbers often. */
+/* Slots for what scans give: written, or read, a few at a time, once. */
+static size_t count_passing(const ag_program *program, const agi_section *section)
+{
+    size_t slots = 0;
+    for (uint32_t i = 0; i < section->count; i++)
+        if (section->instructions[i].op == AGI_OP_SCAN)
+            slots += program->records.scans[section->instructions[i].more].output_count;
+    return slots < section->slots ? slots : section->slots;
+}
+
+/* As many samples as keep the slots that a block works with in 512 KiB, and all of them in 8 MiB, 64
+ * at most: enough for the matrix kernels to use each of a matrix's numbers often. */
 static size_t choose_lanes(const ag_program *program)
 {
     enum {
         STEP = 16,
         MOST = 64,
-        BYTES = 512 << 10
+        BYTES = 512 << 10,
+        ALL_BYTES = 8 << 20
     };
-    const size_t body = program->body.slots, check = program->check.slots;
-    const size_t slots = (body > check ? body : check) + program->scratch_lanes;
+    const bool checks = program->check.slots > program->body.slots;
+    const agi_section *section = checks ? &program->check : &program->body;
+    const size_t slots = section->slots + program->scratch_lanes;
+    const size_t busy = slots - count_passing(program, section);
     size_t lanes = MOST;
-    while (lanes > STEP && lanes * slots * sizeof(double) > BYTES)
+    while (lanes > STEP &&
+           (lanes * busy * sizeof(double) > BYTES || lanes * slots * sizeof(double) > ALL_BYTES))
         lanes -= STEP;
     return lanes;
 }

@@ -121,6 +121,7 @@ typedef struct agi_plan {
     uint32_t segments_count, segments_capacity;
     agi_matrix *matrices;
     uint32_t matrices_count, matrices_capacity;
+    uint32_t matrix_vector; /* of the level at work; AGI_NO_INDEX: it has none yet */
 
     /* Borrowed for a moment. */
     agi_keyed *keys;
