@@ -675,6 +675,8 @@ void check_nary(const char *name, Call f, Gate gate, std::vector<point> points)
 void test_gates_of_one_operand(void **)
 {
 #define INF HUGE_VAL
+#undef NAN /* of type float */
+#define NAN std::numeric_limits<double>::quiet_NaN()
 #define AT(...) point({__VA_ARGS__}),
 #define EDGE(x, ...) point({x}),
 #define AG_UNARY(name, result, dx, domain, edges, samples)                                         \
