@@ -5,41 +5,95 @@
  */
 #include "schedule.h"
 
+#include <stdlib.h>
+
 /* ---- One by one ------------------------------------------------------------------------------ */
+
+/* An output at work: its number in its role, and where its node is. */
+typedef struct outlet {
+    agi_vector at;
+    uint32_t number;
+} outlet;
+
+/* How many outputs, from the first on, are at constant strides; the strides are set in the first. */
+static uint32_t measure_outputs(uint32_t n, const outlet *outputs, agi_instruction *to)
+{
+    int64_t step = 0, out_step = 1;
+    uint32_t length = 1;
+    for (; length < n; length++) {
+        const outlet *p = &outputs[length - 1], *q = &outputs[length];
+        const int64_t ahead = (int64_t)q->at.at - p->at.at,
+                      out_ahead = (int64_t)q->number - p->number;
+        if (q->at.space != p->at.space || !agi_fits_stride(ahead) ||
+            (length > 1 && (ahead != step || out_ahead != out_step)))
+            break;
+        step = ahead;
+        out_step = out_ahead;
+    }
+    to->n = length;
+    to->out = outputs[0].number;
+    to->out_stride = (int32_t)out_step;
+    to->x[0] = outputs[0].at;
+    to->x[0].stride = (int32_t)step;
+    return length;
+}
+
+static uint32_t count_runs(uint32_t n, const outlet *outputs)
+{
+    uint32_t runs = 0;
+    agi_instruction run;
+    for (uint32_t i = 0; i < n; runs++)
+        i += measure_outputs(n - i, outputs + i, &run);
+    return runs;
+}
+
+static int compare_numbers(const void *left, const void *right)
+{
+    const outlet *p = left, *q = right;
+    return p->number < q->number ? -1 : p->number > q->number;
+}
+
+static int compare_places(const void *left, const void *right)
+{
+    const outlet *p = left, *q = right;
+    if (p->at.space != q->at.space)
+        return p->at.space < q->at.space ? -1 : 1;
+    if (p->at.at != q->at.at)
+        return p->at.at < q->at.at ? -1 : 1;
+    return compare_numbers(left, right);
+}
+
+/* Puts outputs, which are in the order of their numbers, into the order of their places, if there
+ * are fewer runs. */
+static void order_outputs(uint32_t n, outlet *outputs)
+{
+    const uint32_t runs = count_runs(n, outputs);
+    if (runs <= 2)
+        return;
+    qsort(outputs, n, sizeof(*outputs), compare_places);
+    if (count_runs(n, outputs) >= runs)
+        qsort(outputs, n, sizeof(*outputs), compare_numbers);
+}
 
 /* n outputs of one role: which, and their nodes. Runs at constant strides are one instruction. */
 static ag_status emit_outputs(agi_plan *plan, uint8_t op, uint32_t n, const uint32_t *numbers,
                               const uint32_t *nodes)
 {
-    for (uint32_t i = 0, length; i < n; i += length) {
-        agi_vector first, last, next;
-        if (agi_find(plan, nodes[i], &first) != AG_OK)
-            return AG_OUT_OF_MEMORY;
-        int64_t step = 0, out_step = 1;
-        last = first;
-        for (length = 1; i + length < n; length++) {
-            if (agi_find(plan, nodes[i + length], &next) != AG_OK)
-                return AG_OUT_OF_MEMORY;
-            const int64_t ahead = (int64_t)next.at - last.at,
-                          out_ahead = (int64_t)numbers[i + length] - numbers[i + length - 1];
-            if (next.space != first.space || !agi_fits_stride(ahead) ||
-                (length > 1 && (ahead != step || out_ahead != out_step)))
-                break;
-            step = ahead;
-            out_step = out_ahead;
-            last = next;
-        }
-        first.stride = (int32_t)step;
-        const agi_instruction instruction = {.op = op,
-                                             .n = length,
-                                             .out = numbers[i],
-                                             .out_stride = (int32_t)out_step,
-                                             .x = {first},
-                                             .first = op == AGI_OP_SUMS};
-        if (agi_add_instruction(plan, instruction) != AG_OK)
-            return AG_OUT_OF_MEMORY;
+    outlet *outputs = agi_new_array(plan->memory, n, sizeof(*outputs));
+    ag_status status = outputs == NULL ? AG_OUT_OF_MEMORY : AG_OK;
+    for (uint32_t i = 0; i < n && status == AG_OK; i++) {
+        outputs[i].number = numbers[i];
+        status = agi_find(plan, nodes[i], &outputs[i].at);
     }
-    return AG_OK;
+    if (status == AG_OK)
+        order_outputs(n, outputs);
+    for (uint32_t i = 0; i < n && status == AG_OK;) {
+        agi_instruction run = {.op = op, .first = op == AGI_OP_SUMS};
+        i += measure_outputs(n - i, outputs + i, &run);
+        status = agi_add_instruction(plan, run);
+    }
+    agi_free_array(plan->memory, outputs, n, sizeof(*outputs));
+    return status;
 }
 
 static ag_status emit_stores(agi_plan *plan)

@@ -40,8 +40,12 @@ static ag_status fold(agi_code *code, ag_graph *source, uint32_t node)
     return AG_OK;
 }
 
-static bool are_constants(const agi_code *code, agi_operand_list operands)
+/* Whether a gate gives the same whatever the inputs are. The power 0 is 1, of NaN, too. */
+static bool is_known(const agi_code *code, uint32_t node)
 {
+    const agi_operand_list operands = agi_list_code(code, node);
+    if (code->ops[node] == AGI_pow && is_number(code, code->at[node].b, 0))
+        return true;
     for (uint32_t k = 0; k < operands.n; k++)
         if (!is_constant(code, *agi_operand(operands, k)))
             return false;
@@ -119,7 +123,7 @@ ag_status agi_fold_constants(agi_code *code, ag_graph *source)
         code->to[i] = i;
         if (!is_pure(code->ops[i]))
             continue;
-        if (are_constants(code, agi_list_code(code, i)) && fold(code, source, i) != AG_OK)
+        if (is_known(code, i) && fold(code, source, i) != AG_OK)
             return AG_OUT_OF_MEMORY;
         code->to[i] = simplify(code, i);
         source->data[i] = source->data[code->to[i]]; /* what uses it is evaluated from there */

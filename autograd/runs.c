@@ -2,7 +2,7 @@
  *
  * Runs: the same gate again and again, with operands at constant strides. The gates of one level
  * fall into buckets by gate and kinds of operands; a bucket is one vector, and is cut where a stride
- * changes. Its order is that of creation, or that of its first operand's place, whichever needs
+ * changes. Its order is that of its first operand's place, or that of creation where that needs
  * fewer cuts.
  */
 #include "schedule.h"
@@ -122,62 +122,73 @@ static uint64_t hash_kind(const agi_plan *plan, uint32_t node)
     return hash;
 }
 
-/* Where the k-th operand is; the same for all constants. */
+/* Where the k-th operand is; a constant can be anywhere, but should be with its like. */
 static uint32_t locate_operand(const agi_plan *plan, uint32_t node, uint32_t k)
 {
     const uint32_t operand = *agi_operand(agi_list_code(plan->code, node), k);
     if (operand == AGI_NO_INDEX || plan->place[operand].vector == AGI_IN_CONSTANTS)
-        return 0;
+        return operand;
     return plan->place[operand].element;
 }
 
-static int compare_buckets(const void *left, const void *right)
+static int compare_keys(const void *left, const void *right)
 {
     const agi_keyed *p = left, *q = right;
-    if (p->bucket != q->bucket)
-        return p->bucket < q->bucket ? -1 : 1;
+    if (p->key != q->key)
+        return p->key < q->key ? -1 : 1;
     return p->item < q->item ? -1 : p->item > q->item;
 }
 
-/* Puts nodes in the order of the place of the first operand that is not the same for the first two
- * of them; false where they are in it. */
-static bool sort_by_operand(const agi_plan *plan, uint32_t n, agi_keyed *nodes)
+/* Sets keys to the places of two operands: of the first that is not the same for the first two
+ * nodes, and of another. */
+static void key_by_operands(const agi_plan *plan, uint32_t n, agi_keyed *nodes)
 {
     const uint32_t operands = agi_list_code(plan->code, nodes[0].item).n;
     uint32_t k = 0;
     while (k + 1 < operands &&
            locate_operand(plan, nodes[0].item, k) == locate_operand(plan, nodes[1].item, k))
         k++;
-    bool is_sorted = true;
-    for (uint32_t i = 0; i < n; i++) {
-        nodes[i].bucket = locate_operand(plan, nodes[i].item, k);
-        is_sorted = is_sorted && (i == 0 || nodes[i].bucket >= nodes[i - 1].bucket);
-    }
-    if (!is_sorted)
-        qsort(nodes, n, sizeof(*nodes), compare_buckets);
-    return !is_sorted;
+    const uint32_t other = k > 0 ? 0 : operands > 1;
+    for (uint32_t i = 0; i < n; i++)
+        nodes[i].key = (uint64_t)locate_operand(plan, nodes[i].item, k) << 32 |
+                       locate_operand(plan, nodes[i].item, other);
 }
 
-/* Writes n nodes of a bucket, in their best order. */
-static void order_bucket(agi_plan *plan, uint32_t n, agi_keyed *nodes)
+static bool is_sorted(uint32_t n, const agi_keyed *nodes)
+{
+    for (uint32_t i = 1; i < n; i++)
+        if (nodes[i].key < nodes[i - 1].key)
+            return false;
+    return true;
+}
+
+static void write_members(agi_plan *plan, uint32_t n, const agi_keyed *nodes)
 {
     uint32_t *to = plan->members + plan->members_count;
     for (uint32_t i = 0; i < n; i++)
         to[i] = nodes[i].item;
-    if (n < 2 || stands_alone(plan->code->ops[to[0]]))
+}
+
+/* Writes n nodes of a bucket behind the members, in their best order; what is one run either way
+ * goes upwards. */
+static void order_bucket(agi_plan *plan, uint32_t n, agi_keyed *nodes)
+{
+    const uint32_t *members = plan->members + plan->members_count;
+    write_members(plan, n, nodes);
+    if (n < 2 || stands_alone(plan->code->ops[members[0]]))
         return;
-    const uint32_t runs = count_runs(plan, n, to);
-    if (!sort_by_operand(plan, n, nodes))
+    key_by_operands(plan, n, nodes);
+    if (is_sorted(n, nodes))
+        return;
+    const uint32_t runs = count_runs(plan, n, members);
+    qsort(nodes, n, sizeof(*nodes), compare_keys);
+    write_members(plan, n, nodes);
+    if (count_runs(plan, n, members) <= runs)
         return;
     for (uint32_t i = 0; i < n; i++)
-        to[i] = nodes[i].item;
-    if (count_runs(plan, n, to) <= runs) /* strides upwards are the faster ones */
-        return;
-    for (uint32_t i = 0; i < n; i++)
-        nodes[i].bucket = 0;
-    qsort(nodes, n, sizeof(*nodes), compare_buckets);
-    for (uint32_t i = 0; i < n; i++)
-        to[i] = nodes[i].item;
+        nodes[i].key = 0;
+    qsort(nodes, n, sizeof(*nodes), compare_keys);
+    write_members(plan, n, nodes);
 }
 
 /* n nodes at the end of members become one vector, cut into runs. */

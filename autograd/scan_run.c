@@ -175,8 +175,7 @@ static const void *find_shared(const passage *p, char *copy)
     const border *b = &p->border;
     const agi_pieces pieces = p->scan->shared;
     const agi_piece *piece = b->records->pieces + pieces.first;
-    if (pieces.count == 1 && (piece->n == 1 || piece->x.stride == 1) &&
-        b->unit[piece->x.space] == b->size)
+    if (pieces.count == 1 && (piece->n == 1 || piece->x.stride == 1))
         return b->space[piece->x.space] + piece->x.at * b->size;
     take_pieces(b, pieces, 0, copy, 1);
     return copy;

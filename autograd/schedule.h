@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * What the files that recover structure and write instructions share. A section's gates are put
- * into groups, level by level (a gate's level is one above its operands', or higher); the results of
+ * into groups, level by level (a gate's level is one above its operands'); the results of
  * a group lie side by side in one vector; then vectors get slots, which are given back after their
  * last use, and groups become instructions.
  */

@@ -242,8 +242,8 @@ void nni_trainer_close(nni_trainer *trainer);
 ag_status nni_trainer_run(nni_trainer *trainer, nni_task *task, size_t count, const size_t *rows,
                           ag_real *gradient);
 /* Adds -rate times the gradient to the model's parameters, as the program finds it. They are not
- * looked at, and changed even where a loss is not finite. AG_BRANCH: nothing has happened, and won't
- * this way. */
+ * looked at, and changed even where a loss is not finite. AG_BRANCH: nothing has happened, and
+ * won't this way. */
 ag_status nni_trainer_step(nni_trainer *trainer, nni_task *task, size_t count, const size_t *rows,
                            double rate);
 

@@ -271,8 +271,8 @@ static void test_loss_gradient_errors(void **state)
     nn_dataset_free(data);
 }
 
-/* Two epochs of nn_fit are shuffles, batch gradients and steps of the optimiser: to the bit where it
- * goes gate by gate, too. */
+/* Two epochs of nn_fit are shuffles, batch gradients and steps of the optimiser: to the bit where
+ * it goes gate by gate, too. */
 static void test_fit_is_steps(void **state)
 {
     (void)state;

@@ -336,9 +336,11 @@ struct calls {
 
 static nn_fit_options with_loss(nn_loss loss, void *context, bool once)
 {
+    nn_optimizer rule = nn_sgd(0.05);
+    rule.momentum = 0.5;
     return (nn_fit_options){.loss = loss,
                             .loss_context = context,
-                            .optimizer = nn_sgd(0.05),
+                            .optimizer = rule,
                             .epochs = 7,
                             .batch = 16,
                             .record_once = once};

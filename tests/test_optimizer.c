@@ -110,6 +110,29 @@ static void test_descent(void **state)
     }
 }
 
+/* One number that is not finite, anywhere among any number of them. */
+static void test_all_finite(void **state)
+{
+    (void)state;
+    enum {
+        MOST = 40
+    };
+    ag_real numbers[MOST];
+    const ag_real huge = sizeof(ag_real) == sizeof(float) ? (ag_real)3e38 : (ag_real)1.7e308;
+    const ag_real bad[] = {(ag_real)NAN, (ag_real)INFINITY, (ag_real)-INFINITY};
+    for (size_t i = 0; i < MOST; i++)
+        numbers[i] = i % 2 == 0 ? huge : -huge / 2;
+    for (size_t n = 0; n < MOST; n++) {
+        assert_true(nni_all_finite(n, numbers));
+        for (size_t i = 0; i < 3 * n; i++) {
+            const ag_real kept = numbers[i / 3];
+            numbers[i / 3] = bad[i % 3];
+            assert_false(nni_all_finite(n, numbers));
+            numbers[i / 3] = kept;
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -117,6 +140,7 @@ int main(void)
         cmocka_unit_test(test_adam),
         cmocka_unit_test(test_first_step_of_adam),
         cmocka_unit_test(test_descent),
+        cmocka_unit_test(test_all_finite),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

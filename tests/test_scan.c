@@ -1160,6 +1160,38 @@ static void test_branch_compiled(void **state)
     }
 }
 
+/* Of two scans the one that fails for a lower sample is reported, whichever runs first. */
+static void test_branches_of_two_scans(void **state)
+{
+    (void)state;
+    ag_program *step = compile_tank(NULL);
+    ag_graph *graph = ag_graph_new(NULL);
+    ag_value in[2 * TANK_INS], level[2];
+    for (int i = 0; i < 2; i++) {
+        make_tank(graph, in + i * TANK_INS);
+        assert_int_equal(fill_tank(graph, step, in + i * TANK_INS, &level[i]), AG_OK);
+    }
+    ag_program *program = ag_compile(
+        &(const ag_signature){.each = in, .each_count = 2 * TANK_INS, .map = level, .map_count = 2},
+        NULL);
+    assert_non_null(program);
+    ag_workspace *workspace = ag_workspace_new(program, NULL, NULL);
+    for (int first = 0; first < 2; first++) {
+        double rows[9 * 2 * TANK_INS], map[9 * 2];
+        fill_rows(2 * 9, rows, true);
+        rows[(4 * 2 + first) * TANK_INS + 1] = 40;
+        rows[(7 * 2 + 1 - first) * TANK_INS + 1] = 70;
+        assert_int_equal(
+            ag_run(program, workspace, 9, &(const ag_arrays){.each = rows, .map = map}), AG_BRANCH);
+        assert_int_equal(ag_workspace_sample(workspace), 4);
+        assert_contains(ag_workspace_message(workspace), "sample 4: lt(level, limit) = (40, 10)");
+    }
+    ag_workspace_free(workspace);
+    ag_program_free(program);
+    ag_program_free(step);
+    ag_graph_free(graph);
+}
+
 /* Of shared inputs alone, the steps and their comparisons run once. */
 static void test_branch_before_the_batch(void **state)
 {
@@ -1987,6 +2019,7 @@ int main(void)
         cmocka_unit_test(test_compiled_nested_scans),
         cmocka_unit_test(test_branch_on_the_tape),
         cmocka_unit_test(test_branch_compiled),
+        cmocka_unit_test(test_branches_of_two_scans),
         cmocka_unit_test(test_branch_before_the_batch),
         cmocka_unit_test(test_branch_in_a_nested_scan),
         cmocka_unit_test(test_errors),
