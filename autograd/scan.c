@@ -485,11 +485,14 @@ static ag_status check_parts(ag_graph *graph, const request *r)
                             in->n > 0 && in->values == NULL ? in->name : out->name);
     }
     for (int i = 0; i < PARTS; i++) {
+        bool live = true;
+        for (size_t k = 0; k < r->in[i].n; k++)
+            live = live && agi_is_live(graph, r->in[i].values[k]);
+        if (live)
+            continue;
         char what[32];
         (void)snprintf(what, sizeof(what), "%s, %s", r->what, r->in[i].name);
-        const ag_status status = agi_check_values(graph, what, r->in[i].n, r->in[i].values);
-        if (status != AG_OK)
-            return status;
+        return agi_check_values(graph, what, r->in[i].n, r->in[i].values);
     }
     return AG_OK;
 }

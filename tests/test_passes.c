@@ -1,0 +1,681 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The compiler's passes one by one: the list of gates before and after. Then what is refused, with
+ * which message, and memory that runs out at every place it can. What the structure is that is
+ * found, and whether programs compute the right numbers, is the subject of test_recovery.c.
+ */
+#include "program_testing.h"
+#include "schedule.h"
+
+#include <stdatomic.h>
+
+/* ---- Code as text ---------------------------------------------------------------------------- */
+
+static ag_graph *graph;
+static ag_program *program;
+static agi_code code;
+
+static int set_up(void **state)
+{
+    (void)state;
+    graph = ag_graph_new(NULL);
+    return graph == NULL ? -1 : 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    agi_code_free(&code);
+    ag_program_free(program);
+    program = NULL;
+    ag_graph_free(graph);
+    return 0;
+}
+
+/* A program that nothing has been compiled into yet. */
+static ag_program *begin_program(const ag_signature *s)
+{
+    agi_memory memory = {0};
+    ag_program *p = agi_memory_resize(&memory, NULL, 0, sizeof(*p));
+    assert_non_null(p);
+    memset(p, 0, sizeof(*p));
+    p->memory = memory;
+    atomic_init(&p->owners, 1);
+    p->info.shared_count = s->shared_count;
+    p->info.each_count = s->each_count;
+    p->info.sum_count = s->sum_count;
+    p->info.map_count = s->map_count;
+    p->info.once_count = s->once_count;
+    p->source = ag_graph_new(NULL);
+    assert_non_null(p->source);
+    return p;
+}
+
+static void lower(const ag_signature *s)
+{
+    agi_code_free(&code);
+    ag_program_free(program);
+    program = begin_program(s);
+    code = (agi_code){.memory = &program->memory};
+    assert_int_equal(agi_lower(&code, graph, s, program), AG_OK);
+}
+
+static void check_code(const char *expected, const char *file, int line)
+{
+    char text[4096];
+    FILE *output = tmpfile();
+    assert_non_null(output);
+    assert_int_equal(agi_code_print(&code, output), AG_OK);
+    rewind(output);
+    text[fread(text, 1, sizeof(text) - 1, output)] = '\0';
+    (void)fclose(output);
+    if (strcmp(text, expected) == 0)
+        return;
+    print_error("the code is\n%snot\n%s", text, expected);
+    _fail(file, line);
+}
+
+#define assert_code(expected) check_code(expected, __FILE__, __LINE__)
+
+static void fold(void)
+{
+    assert_int_equal(agi_fold_constants(&code, program->source), AG_OK);
+}
+
+static void share(void)
+{
+    assert_int_equal(agi_share_gates(&code), AG_OK);
+}
+
+static void drop(void)
+{
+    assert_int_equal(agi_drop_dead(&code), AG_OK);
+}
+
+static void collect(void)
+{
+    assert_int_equal(agi_collect_products(&code), AG_OK);
+    assert_int_equal(agi_drop_dead(&code), AG_OK);
+}
+
+static ag_value variable(void)
+{
+    return ag_variable(graph, (ag_real)0.5);
+}
+
+static ag_value constant(double number)
+{
+    return ag_constant(graph, (ag_real)number);
+}
+
+/* Lowers y of the each input x. */
+static void lower_one(ag_value x, ag_value y)
+{
+    lower(&(ag_signature){.each = &x, .each_count = 1, .map = &y, .map_count = 1});
+}
+
+/* ---- lower.c --------------------------------------------------------------------------------- */
+
+static void test_lowering(void **state)
+{
+    (void)state;
+    const ag_value unused = variable(), w = variable();
+    ag_value x[3];
+    for (size_t i = 0; i < 3; i++)
+        x[i] = variable();
+    (void)ag_sin(unused);
+    const ag_value a = ag_mul(w, x[2]), dead = ag_exp(a), b = ag_add(a, x[0]);
+    const ag_value c = ag_linear(2, (const ag_real[]){3, 4}, (const ag_value[]){b, w}, 5);
+    const ag_value outputs[] = {c, b, w};
+    (void)dead;
+    lower(&(ag_signature){.shared = &w,
+                          .shared_count = 1,
+                          .each = x,
+                          .each_count = 3,
+                          .sum = outputs,
+                          .sum_count = 2,
+                          .once = outputs + 2,
+                          .once_count = 1});
+    assert_code("#0 shared 0\n"
+                "#1 each 0\n"
+                "#2 each 2\n"
+                "#3 mul #0 #2\n"
+                "#4 add #3 #1\n"
+                "#5 linear #4 #0\n");
+    assert_int_equal(code.sum_count, 2);
+    assert_int_equal(code.outputs[0], 5);
+    assert_int_equal(code.outputs[1], 4);
+    assert_int_equal(code.outputs[2], 0);
+    /* the program's own graph has the same nodes */
+    assert_int_equal(ag_graph_count(program->source), 6);
+    assert_int_equal(program->signature[1].index, 1);
+    assert_true(ag_is_null(program->signature[2])); /* x[1] */
+    assert_close(ag_data(agi_value(program->source, 5)), ag_data(c), 0);
+}
+
+/* Comparisons that depend on an input, and were recorded before the last output, are kept. */
+static void test_lowering_comparisons(void **state)
+{
+    (void)state;
+    const ag_value x = variable(), other = variable();
+    assert_int_equal(ag_name(x, "x"), AG_OK);
+    assert_false(ag_gt(x, constant(1)));
+    assert_false(ag_gt(other, constant(1)));
+    const ag_value y = ag_square(x);
+    assert_true(ag_lt(x, constant(1)));
+    lower_one(x, y);
+    assert_code("#0 each 0\n"
+                "#1 constant 1\n"
+                "#2 gt #0 #1\n"
+                "#3 square #0\n");
+    assert_int_equal(code.comparisons_count, 1);
+    assert_int_equal(code.comparisons[0].node, 2);
+    assert_false(code.comparisons[0].outcome);
+    assert_string_equal(code.texts + code.comparisons[0].text, "gt(x, #2)");
+}
+
+/* ---- fold.c ---------------------------------------------------------------------------------- */
+
+static void test_folding(void **state)
+{
+    (void)state;
+    const ag_value x = variable(), two = constant(2), three = constant(3);
+    const ag_value zero = ag_variable(graph, 0); /* which is no constant */
+    const ag_value six = ag_mul(two, three), left = ag_mul(six, x), e = ag_exp(two);
+    const ag_value right = ag_mul(zero, e), y = ag_add(left, right);
+    lower(&(ag_signature){
+        .each = (const ag_value[]){x, zero}, .each_count = 2, .map = &y, .map_count = 1});
+    assert_code("#0 each 0\n"
+                "#1 constant 2\n"
+                "#2 constant 3\n"
+                "#3 each 1\n"
+                "#4 mul #1 #2\n"
+                "#5 mul #4 #0\n"
+                "#6 exp #1\n"
+                "#7 mul #3 #6\n"
+                "#8 add #5 #7\n");
+    fold();
+    assert_code("#0 each 0\n"
+                "#1 constant 2\n"
+                "#2 constant 3\n"
+                "#3 each 1\n"
+                "#4 constant 6\n"
+                "#5 mul #4 #0\n"
+                "#6 constant 7.38906\n"
+                "#7 mul #3 #6\n"
+                "#8 add #5 #7\n");
+}
+
+/* A constant counts with the value that it has when the program is compiled. */
+static void test_folding_sees_new_constants(void **state)
+{
+    (void)state;
+    const ag_value x = variable(), c = constant(2);
+    const ag_value y = ag_mul(x, ag_square(ag_neg(c)));
+    assert_int_equal(ag_set(c, 3), AG_OK);
+    lower_one(x, y);
+    fold();
+    drop();
+    assert_code("#0 each 0\n"
+                "#1 constant 9\n"
+                "#2 mul #0 #1\n");
+}
+
+/* What becomes of y, a gate of x: "x", "#2 mul #0 #1" and so on. */
+static void check_folded(ag_value x, ag_value y, const char *expected, const char *file, int line)
+{
+    char text[256];
+    lower_one(x, y);
+    fold();
+    drop();
+    text[0] = '\0';
+    if (code.outputs[0] == 0 && code.ops[0] == AGI_OP_EACH) {
+        (void)snprintf(text, sizeof(text), "x");
+    } else if (code.ops[code.outputs[0]] == AGI_CONSTANT) {
+        (void)snprintf(text, sizeof(text), "%g", code.numbers[code.at[code.outputs[0]].a]);
+    } else {
+        (void)snprintf(text, sizeof(text), "%s", agi_op_name(code.ops[code.outputs[0]]));
+    }
+    if (strcmp(text, expected) == 0)
+        return;
+    print_error("folded to %s, not %s\n", text, expected);
+    _fail(file, line);
+}
+
+#define assert_folded(y, expected) check_folded(x, y, expected, __FILE__, __LINE__)
+
+static void test_identities(void **state)
+{
+    (void)state;
+    const ag_value x = variable(), zero = constant(0), minus_zero = constant(-0.0),
+                   one = constant(1), nan = constant((double)NAN);
+    assert_folded(ag_mul(x, one), "x");
+    assert_folded(ag_mul(one, x), "x");
+    assert_folded(ag_div(x, one), "x");
+    assert_folded(ag_add(x, minus_zero), "x");
+    assert_folded(ag_add(minus_zero, x), "x");
+    assert_folded(ag_sub(x, zero), "x");
+    assert_folded(ag_neg(ag_neg(x)), "x");
+    assert_folded(ag_detach(x), "x");
+    assert_folded(ag_sum(1, &x), "x");
+    assert_folded(ag_chain(one, x), "x");
+    assert_folded(ag_chain(x, one), "x");
+    assert_folded(ag_chain(zero, x), "0");
+    assert_folded(ag_couple(x, one), "x");
+    assert_folded(ag_couple(one, x), "x");
+    assert_folded(ag_couple(x, zero), "0");
+    assert_folded(ag_select(one, x, zero), "x");
+    assert_folded(ag_select(nan, x, zero), "x");
+    assert_folded(ag_select(minus_zero, zero, x), "x");
+    assert_folded(ag_pow(x, zero), "1");
+    assert_folded(ag_pow(x, one), "x");
+    assert_folded(ag_pow(x, constant(2)), "square");
+    assert_folded(ag_pow(x, constant(-1)), "reciprocal");
+}
+
+/* Where an infinity, NaN or the sign of a zero makes a difference. */
+static void test_what_only_looks_like_an_identity(void **state)
+{
+    (void)state;
+    const ag_value x = variable(), zero = constant(0), one = constant(1);
+    assert_folded(ag_mul(x, zero), "mul");
+    assert_folded(ag_sub(x, x), "sub");
+    assert_folded(ag_div(x, x), "div");
+    assert_folded(ag_add(x, zero), "add");
+    assert_folded(ag_sub(x, constant(-0.0)), "sub");
+    assert_folded(ag_sub(zero, x), "sub");
+    assert_folded(ag_chain(x, zero), "chain");
+    assert_folded(ag_div(one, x), "div");
+    assert_folded(ag_pow(x, constant(3)), "pow");
+    assert_folded(ag_pow(x, constant(0.5)), "pow");
+    assert_folded(ag_pow(one, x), "pow");
+    assert_folded(ag_select(x, one, one), "select");
+    assert_folded(ag_max(x, constant(-(double)INFINITY)), "max");
+}
+
+static ag_real count_calls(void *context, size_t n, const ag_real *x)
+{
+    (void)n;
+    ++*(int *)context;
+    return x[0];
+}
+
+static void ignore_gradient(void *context, size_t n, const ag_real *x, ag_real y, ag_real upstream,
+                            ag_real *downstream)
+{
+    (void)context, (void)n, (void)x, (void)y, (void)upstream, (void)downstream;
+}
+
+/* A closure of constants is asked again each time. */
+static void test_closures_are_not_folded(void **state)
+{
+    (void)state;
+    int calls = 0;
+    const ag_value x = variable(), c = constant(2);
+    const ag_closure closure = {.name = "count",
+                                .arity = 1,
+                                .forward = count_calls,
+                                .backward = ignore_gradient,
+                                .context = &calls};
+    assert_folded(ag_add(x, ag_apply(&closure, &c)), "add");
+    assert_int_equal(calls, 1);
+    assert_int_equal(code.closures_count, 1);
+}
+
+/* The derivative of sqrt counts on -0 + 0 being 0: at -0 it is infinite, not minus infinite. */
+static void test_signs_of_zero(void **state)
+{
+    (void)state;
+    const ag_value x = variable();
+    ag_value dx;
+    assert_int_equal(ag_gradient(ag_sqrt(x), 1, &x, &dx), AG_OK);
+    program =
+        ag_compile(&(ag_signature){.each = &x, .each_count = 1, .map = &dx, .map_count = 1}, NULL);
+    assert_non_null(program);
+    ag_workspace *workspace = ag_workspace_new(program, NULL, NULL);
+    assert_non_null(workspace);
+    const double at[] = {-0.0, 0.0, 4};
+    double out[3];
+    assert_int_equal(ag_run(program, workspace, 3, &(ag_arrays){.each = at, .map = out}), AG_OK);
+    assert_same(out[0], INFINITY);
+    assert_same(out[1], INFINITY);
+    assert_same(out[2], 0.25);
+    ag_workspace_free(workspace);
+}
+
+/* ---- unique.c, dead.c ------------------------------------------------------------------------ */
+
+static void test_sharing(void **state)
+{
+    (void)state;
+    const ag_value u = variable(), v = variable(), x[] = {u, v}, two = constant(2);
+    ag_value y[7];
+    y[0] = ag_mul(u, v);
+    y[0] = ag_add(y[0], two);
+    y[1] = ag_mul(v, u);
+    y[1] = ag_add(constant(2), y[1]);
+    y[2] = ag_sub(u, v);
+    y[3] = ag_sub(v, u);
+    y[4] = ag_select(u, v, u);
+    y[5] = ag_select(u, v, u);
+    y[6] = ag_select(u, u, v);
+    const size_t n = sizeof(y) / sizeof(*y);
+    lower(&(ag_signature){.each = x, .each_count = 2, .map = y, .map_count = n});
+    assert_int_equal(code.count, 2 + 2 + 4 + 5);
+    share();
+    drop();
+    assert_code("#0 each 0\n"
+                "#1 each 1\n"
+                "#2 constant 2\n"
+                "#3 mul #0 #1\n"
+                "#4 add #2 #3\n"
+                "#5 sub #0 #1\n"
+                "#6 sub #1 #0\n"
+                "#7 select #0 #1 #0\n"
+                "#8 select #0 #0 #1\n");
+    static const uint32_t expected[] = {4, 4, 5, 6, 7, 7, 8};
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(code.outputs[i], expected[i]);
+}
+
+/* The same operands with other numbers; constants that only compare equal. */
+static void test_what_is_not_shared(void **state)
+{
+    (void)state;
+    const ag_value x = variable(), operands[] = {x, x};
+    ag_value y[7];
+    y[0] = ag_linear(2, (const ag_real[]){1, 2}, operands, 3);
+    y[1] = ag_linear(2, (const ag_real[]){1, 2}, operands, 4);
+    y[2] = ag_linear(2, (const ag_real[]){1, 3}, operands, 3);
+    y[3] = ag_linear(2, (const ag_real[]){1, 2}, operands, 3);
+    y[4] = ag_div(x, constant(0));
+    y[5] = ag_div(x, constant(-0.0));
+    y[6] = ag_div(x, constant(0));
+    const size_t n = sizeof(y) / sizeof(*y);
+    lower(&(ag_signature){.each = &x, .each_count = 1, .map = y, .map_count = n});
+    share();
+    drop();
+    assert_code("#0 each 0\n"
+                "#1 linear #0 #0\n"
+                "#2 linear #0 #0\n"
+                "#3 linear #0 #0\n"
+                "#4 constant 0\n"
+                "#5 div #0 #4\n"
+                "#6 constant -0\n"
+                "#7 div #0 #6\n");
+    assert_int_equal(code.outputs[3], 1);
+    assert_int_equal(code.outputs[6], 5);
+}
+
+static void test_sharing_comparisons(void **state)
+{
+    (void)state;
+    const ag_value x = variable();
+    for (size_t i = 0; i < 3; i++) {
+        const ag_value y = ag_exp(x);
+        assert_true(ag_gt(y, constant(1)));
+    }
+    lower_one(x, ag_exp(x));
+    assert_int_equal(code.comparisons_count, 3);
+    share();
+    drop();
+    assert_code("#0 each 0\n"
+                "#1 exp #0\n"
+                "#2 constant 1\n"
+                "#3 gt #1 #2\n");
+    assert_int_equal(code.comparisons_count, 1);
+    assert_int_equal(code.comparisons[0].node, 3);
+}
+
+/* A number that very many gates use, and very many that are alike: the table's hard cases. */
+static void test_sharing_many(void **state)
+{
+    (void)state;
+    enum {
+        N = 20000
+    };
+    const ag_value x = variable();
+    ag_value *y = calloc(2 * N, sizeof(*y));
+    assert_non_null(y);
+    for (size_t i = 0; i < N; i++) {
+        y[i] = ag_max(x, constant((double)i));
+        y[N + i] = ag_max(x, constant((double)(N - 1 - i)));
+    }
+    lower(&(ag_signature){.each = &x, .each_count = 1, .map = y, .map_count = 2 * N});
+    share();
+    drop();
+    assert_int_equal(code.count, 1 + 2 * N);
+    for (size_t i = 0; i < N; i++)
+        assert_int_equal(code.outputs[i], code.outputs[2 * N - 1 - i]);
+    free(y);
+}
+
+static void test_dropping(void **state)
+{
+    (void)state;
+    const ag_value x = variable(), sine = ag_sin(x);
+    assert_true(ag_lt(sine, constant(1)));
+    const ag_value one = constant(1), good = ag_exp(x), bad = ag_log(ag_cos(x));
+    const ag_value y = ag_select(one, good, bad);
+    lower_one(x, y);
+    fold();
+    assert_code("#0 each 0\n"
+                "#1 sin #0\n"
+                "#2 constant 1\n"
+                "#3 lt #1 #2\n"
+                "#4 constant 1\n"
+                "#5 exp #0\n"
+                "#6 cos #0\n"
+                "#7 log #6\n"
+                "#8 select #4 #5 #7\n");
+    drop();
+    assert_code("#0 each 0\n"
+                "#1 sin #0\n"
+                "#2 constant 1\n"
+                "#3 lt #1 #2\n"
+                "#4 exp #0\n");
+    assert_int_equal(code.outputs[0], 4);
+}
+
+/* ---- products.c ------------------------------------------------------------------------------ */
+
+/* Inputs: three shared, three each. */
+typedef struct six {
+    ag_value w[3], x[3];
+} six;
+
+static six make_six(void)
+{
+    six in;
+    for (size_t i = 0; i < 3; i++)
+        in.w[i] = variable();
+    for (size_t i = 0; i < 3; i++)
+        in.x[i] = variable();
+    return in;
+}
+
+static void lower_six(const six *in, size_t n, const ag_value *y)
+{
+    lower(&(ag_signature){.shared = in->w,
+                          .shared_count = 3,
+                          .each = in->x,
+                          .each_count = 3,
+                          .map = y,
+                          .map_count = n});
+}
+
+/* The lines behind the inputs. */
+static void check_collected(const six *in, ag_value y, const char *expected, const char *file,
+                            int line)
+{
+    /* all six are needed, so that their numbers are always the same */
+    const ag_value outputs[] = {in->w[0], in->w[1], in->w[2], in->x[0], in->x[1], in->x[2], y};
+    char text[512] = "#0 shared 0\n#1 shared 1\n#2 shared 2\n#3 each 0\n#4 each 1\n#5 each 2\n";
+    lower_six(in, 7, outputs);
+    collect();
+    (void)snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s", expected);
+    check_code(text, file, line);
+}
+
+#define assert_collected(y, expected) check_collected(&in, y, expected, __FILE__, __LINE__)
+
+static void test_collecting(void **state)
+{
+    (void)state;
+    const six in = make_six();
+    const ag_value *w = in.w, *x = in.x;
+    /* however it is written down */
+    assert_collected(ag_add(ag_add(ag_mul(w[0], x[0]), ag_mul(w[1], x[1])), w[2]),
+                     "#6 products #0 * #3 + #1 * #4 + #2\n");
+    assert_collected(ag_add(w[2], ag_add(ag_mul(w[0], x[0]), ag_mul(w[1], x[1]))),
+                     "#6 products #0 * #3 + #1 * #4 + #2\n");
+    assert_collected(ag_add(ag_dot(2, w, x), w[2]), "#6 products #0 * #3 + #1 * #4 + #2\n");
+    assert_collected(ag_sum(3, (const ag_value[]){ag_mul(w[0], x[0]), w[2], ag_mul(w[1], x[1])}),
+                     "#6 products #0 * #3 + #1 * #4 + #2\n");
+    assert_collected(ag_linear(2, (const ag_real[]){2, -1}, x, 5),
+                     "#6 products 2 #3 + -1 #4 + 5\n");
+    /* signs and factors */
+    assert_collected(ag_sub(x[0], ag_mul(ag_neg(w[0]), x[1])), "#6 products #3 + #0 * #4\n");
+    assert_collected(ag_scale(ag_sub(ag_scale(x[0], 2), ag_square(x[1])), 3),
+                     "#6 products -3 #4 * #4 + 6 #3\n");
+    assert_collected(ag_neg(ag_add(x[0], x[1])), "#6 products -1 #3 + -1 #4\n");
+    /* upstream gradients */
+    assert_collected(ag_add(ag_chain(x[0], x[1]), ag_chain(ag_neg(x[2]), w[0])),
+                     "#6 products #3 o #4 + -1 #5 o #0\n");
+    assert_collected(ag_add(ag_chain(x[0], constant(2)), ag_chain(constant(3), x[1])),
+                     "#6 products 2 #3 + 3 #4\n");
+}
+
+static void test_what_is_not_collected(void **state)
+{
+    (void)state;
+    const six in = make_six();
+    const ag_value *w = in.w, *x = in.x;
+    /* a gate alone */
+    assert_collected(ag_add(x[0], x[1]), "#6 add #3 #4\n");
+    assert_collected(ag_mul(w[0], x[1]), "#6 mul #0 #4\n");
+    assert_collected(ag_chain(x[0], x[1]), "#6 chain #3 #4\n");
+    assert_collected(ag_add(x[0], constant(0)), "#6 constant 0\n#7 add #3 #6\n");
+    /* a number that somebody else uses, too */
+    const ag_value inner = ag_add(x[0], x[1]);
+    assert_collected(ag_mul(inner, ag_sin(inner)), "#6 add #3 #4\n#7 sin #6\n#8 mul #6 #7\n");
+    /* factors that overflow, or are none */
+    assert_collected(ag_scale(ag_add(x[0], ag_scale(x[1], (ag_real)1e20)), (ag_real)1e20),
+                     "#6 constant 1e+20\n#7 products 1e+20 #3 + 1e+20 #4 * #6\n");
+    assert_collected(ag_add(x[0], ag_scale(x[1], 0)), "#6 constant 0\n#7 products #3 + #4 * #6\n");
+    assert_collected(ag_add(x[0], ag_chain(x[1], constant(0))),
+                     "#6 constant 0\n#7 products #3 + #4 o #6\n");
+}
+
+/* What does not vary is a gate of its own; products of two varying numbers come first. */
+static void test_parting(void **state)
+{
+    (void)state;
+    const six in = make_six();
+    const ag_value *w = in.w, *x = in.x;
+    assert_collected(ag_sum(5, (const ag_value[]){ag_mul(w[0], w[1]), ag_mul(w[2], x[0]), w[0],
+                                                  ag_mul(x[1], x[2]), x[0]}),
+                     "#6 products #0 * #1 + #0\n#7 products #4 * #5 + #2 * #3 + #3 + #6\n");
+    assert_collected(ag_sum(3, (const ag_value[]){w[0], x[0], ag_mul(x[1], x[2])}),
+                     "#6 products #4 * #5 + #3 + #0\n");
+    assert_collected(ag_sum(2, (const ag_value[]){ag_scale(w[0], 2), x[0]}),
+                     "#6 products 2 #0\n#7 products #3 + #6\n");
+    /* all of it is computed once: no need */
+    assert_collected(ag_sum(3, (const ag_value[]){ag_mul(w[0], w[1]), w[2], ag_mul(w[1], w[2])}),
+                     "#6 products #0 * #1 + #2 + #1 * #2\n");
+}
+
+/* ---- slots.c --------------------------------------------------------------------------------- */
+
+enum {
+    PIECES = 200
+};
+
+static void test_giving_out_slots(void **state)
+{
+    (void)state;
+    agi_memory memory = {0};
+    agi_slots slots = {.memory = &memory};
+    problem *p = new_problem(1);
+    uint8_t owner[8192] = {0};
+    agi_range taken[PIECES] = {{0}};
+    size_t in_use = 0, most = 0;
+    for (size_t round = 0; round < 20000; round++) {
+        const size_t i = draw_below(p, PIECES);
+        if (taken[i].n > 0) { /* piece by piece, from either end */
+            const uint32_t n = 1 + (uint32_t)draw_below(p, taken[i].n);
+            const uint32_t at = taken[i].slot + (draw_below(p, 2) ? 0 : taken[i].n - n);
+            assert_int_equal(agi_give_slots(&slots, at, n), AG_OK);
+            memset(owner + at, 0, n);
+            taken[i].slot += at == taken[i].slot ? n : 0;
+            taken[i].n -= n;
+            in_use -= n;
+            continue;
+        }
+        taken[i].n = 1 + (uint32_t)draw_below(p, 20);
+        assert_int_equal(agi_take_slots(&slots, taken[i].n, &taken[i].slot), AG_OK);
+        assert_true(taken[i].slot + taken[i].n <= slots.end && slots.end < sizeof(owner));
+        for (uint32_t k = 0; k < taken[i].n; k++) {
+            assert_int_equal(owner[taken[i].slot + k], 0);
+            owner[taken[i].slot + k] = 1;
+        }
+        in_use += taken[i].n;
+        most = in_use > most ? in_use : most;
+    }
+    assert_true(slots.end <= 2 * most);
+    for (size_t i = 0; i < PIECES; i++)
+        assert_int_equal(agi_give_slots(&slots, taken[i].slot, taken[i].n), AG_OK);
+    /* all gaps have been joined */
+    uint32_t at;
+    const uint32_t end = slots.end;
+    assert_int_equal(agi_take_slots(&slots, end, &at), AG_OK);
+    assert_int_equal(at, 0);
+    assert_int_equal(slots.end, end);
+    agi_slots_free(&slots);
+    assert_int_equal(memory.bytes, 0);
+    free_problem(p);
+}
+
+/* ---- schedule.c ------------------------------------------------------------------------------ */
+
+static void check_program(const ag_program *compiled, const char *expected, const char *file,
+                          int line)
+{
+    char text[4096];
+    FILE *output = tmpfile();
+    assert_non_null(output);
+    assert_int_equal(ag_program_print(compiled, output), AG_OK);
+    rewind(output);
+    text[fread(text, 1, sizeof(text) - 1, output)] = '\0';
+    (void)fclose(output);
+    if (strcmp(text, expected) == 0)
+        return;
+    print_error("the program is\n%snot\n%s", text, expected);
+    _fail(file, line);
+}
+
+#define assert_program(expected) check_program(program, expected, __FILE__, __LINE__)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_lowering, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_lowering_comparisons, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_folding, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_folding_sees_new_constants, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_identities, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_only_looks_like_an_identity, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_closures_are_not_folded, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_signs_of_zero, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_sharing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_is_not_shared, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_sharing_comparisons, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_sharing_many, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_dropping, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_collecting, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_is_not_collected, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_parting, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_giving_out_slots, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
