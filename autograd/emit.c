@@ -436,7 +436,8 @@ static ag_status emit_rests(agi_plan *plan, const agi_group *group, const agi_ro
     if (lists == NULL)
         return AG_OUT_OF_MEMORY;
     for (uint32_t i = 0; i < group->n; i++)
-        lists[i] = (agi_terms_of){plan->rests + rows[i].rest, rows[i].rest_count};
+        lists[i] = (agi_terms_of){rows[i].rest_count == 0 ? NULL : plan->rests + rows[i].rest,
+                                  rows[i].rest_count};
     ag_status status = AG_OK;
     for (uint32_t i = 0, length; status == AG_OK && i < group->n; i += length) {
         length = agi_measure_products(plan, group->n - i, lists + i);
