@@ -638,23 +638,400 @@ static void test_giving_out_slots(void **state)
 
 /* ---- schedule.c ------------------------------------------------------------------------------ */
 
-static void check_program(const ag_program *compiled, const char *expected, const char *file,
+/* "load 3, tanh 3": a section's instructions and their elements. */
+static void check_section(const agi_section *section, const char *expected, const char *file,
                           int line)
 {
-    char text[4096];
-    FILE *output = tmpfile();
-    assert_non_null(output);
-    assert_int_equal(ag_program_print(compiled, output), AG_OK);
-    rewind(output);
-    text[fread(text, 1, sizeof(text) - 1, output)] = '\0';
-    (void)fclose(output);
+    char text[1024] = "";
+    size_t used = 0;
+    for (uint32_t i = 0; i < section->count; i++) {
+        const agi_instruction *at = &section->instructions[i];
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s %lu", i == 0 ? "" : ", ",
+                                 agi_op_name(at->op), (unsigned long)at->n);
+        assert_true(used < sizeof(text));
+    }
     if (strcmp(text, expected) == 0)
         return;
-    print_error("the program is\n%snot\n%s", text, expected);
+    print_error("the section is %s\nnot            %s\n", text, expected);
     _fail(file, line);
 }
 
-#define assert_program(expected) check_program(program, expected, __FILE__, __LINE__)
+#define assert_section(section, expected) check_section(section, expected, __FILE__, __LINE__)
+
+static void compile_six(const six *in, size_t n, const ag_value *y, bool plain)
+{
+    ag_program_free(program);
+    program = ag_compile(&(ag_signature){.shared = in->w,
+                                         .shared_count = 3,
+                                         .each = in->x,
+                                         .each_count = 3,
+                                         .sum = y,
+                                         .sum_count = n},
+                         &(ag_compile_options){.plain = plain});
+    assert_non_null(program);
+}
+
+/* What depends on shared inputs alone is computed once, what comparisons need twice. */
+static void test_sections(void **state)
+{
+    (void)state;
+    const six in = make_six();
+    const ag_value once = ag_exp(in.w[0]), compared = ag_sin(in.x[0]);
+    assert_true(ag_lt(compared, constant(1)));
+    assert_true(ag_lt(once, constant(5)));
+    const ag_value y[] = {ag_mul(once, compared), ag_tanh(once)};
+    compile_six(&in, 2, y, false);
+    assert_section(&program->once, "exp 1, lt 1, tanh 1");
+    assert_section(&program->check, "load 1, sin 1, lt 1");
+    assert_section(&program->body, "load 1, sin 1, mul 1, sums 1, sums 1");
+    assert_int_equal(ag_program_describe(program).comparisons, 2);
+}
+
+static void test_runs(void **state)
+{
+    (void)state;
+    const six in = make_six();
+    ag_value y[9];
+    for (size_t i = 0; i < 3; i++) {
+        y[i] = ag_mul(in.w[i], in.x[i]);
+        y[3 + i] = ag_tanh(in.x[2 - i]);
+        y[6 + i] = ag_pow(in.x[i], constant(2.5 + (double)i));
+    }
+    compile_six(&in, 9, y, false);
+    assert_section(&program->once, "");
+    assert_section(&program->body, "load 3, mul 3, tanh 3, pow 3, sums 3, sums 3, sums 3");
+    compile_six(&in, 9, y, true);
+    for (uint32_t i = 1; i < 1 + 9; i++)
+        assert_int_equal(program->body.instructions[i].n, 1);
+    /* no constant stride */
+    y[1] = ag_mul(in.w[2], in.x[1]);
+    compile_six(&in, 3, y, false);
+    assert_section(&program->body, "load 3, mul 2, mul 1, sums 3");
+}
+
+/* The same gates with operands that alternate between two constants are two runs, not many. */
+static void test_runs_in_their_best_order(void **state)
+{
+    (void)state;
+    const six in = make_six();
+    ag_value y[6];
+    for (size_t i = 0; i < 3; i++) {
+        y[2 * i] = ag_pow(in.x[i], constant(3));
+        y[2 * i + 1] = ag_pow(in.x[i], constant(4));
+    }
+    compile_six(&in, 6, y, false);
+    assert_section(&program->body, "load 3, pow 3, pow 3, sums 3, sums 3");
+}
+
+/* Results that nobody needs any more make room: three slots for a chain of thousands. */
+static void test_long_chain(void **state)
+{
+    (void)state;
+    enum {
+        LENGTH = 100000
+    };
+    const ag_value x = variable();
+    ag_value y = x;
+    for (size_t i = 0; i < LENGTH; i++)
+        y = i % 2 == 0 ? ag_sin(y) : ag_add(y, x);
+    program =
+        ag_compile(&(ag_signature){.each = &x, .each_count = 1, .map = &y, .map_count = 1}, NULL);
+    assert_non_null(program);
+    assert_true(program->body.slots <= 3);
+    assert_int_equal(program->body.count, LENGTH + 2);
+}
+
+/* A sum written as a chain is one list, however long. */
+static void test_long_sum(void **state)
+{
+    (void)state;
+    enum {
+        LENGTH = 100000
+    };
+    const ag_value x = variable(), w = variable();
+    ag_value left = x, right = x;
+    for (size_t i = 0; i < LENGTH; i++) {
+        left = ag_add(left, ag_mul(x, w));
+        right = ag_sub(ag_mul(x, w), right);
+    }
+    const ag_value y[] = {left, right};
+    lower(&(ag_signature){
+        .shared = &w, .shared_count = 1, .each = &x, .each_count = 1, .map = y, .map_count = 2});
+    collect();
+    assert_int_equal(code.count, 4);
+    assert_int_equal(code.at[2].b, LENGTH + 1);
+    assert_int_equal(code.at[3].b, LENGTH + 1);
+}
+
+/* ---- What is refused ------------------------------------------------------------------------- */
+
+static void check_refused(const ag_signature *s, ag_status status, const char *message,
+                          const char *file, int line)
+{
+    ag_program *refused = ag_compile(s, NULL);
+    if (refused != NULL || ag_error(graph) != status ||
+        strstr(ag_error_message(graph), message) == NULL) {
+        print_error("%s, \"%s\"\n", ag_status_name(ag_error(graph)), ag_error_message(graph));
+        _fail(file, line);
+    }
+    ag_program_free(refused);
+    ag_clear_error(graph);
+}
+
+#define assert_refused(status, message, ...)                                                       \
+    check_refused(&(ag_signature){__VA_ARGS__}, status, message, __FILE__, __LINE__)
+
+static void test_wrong_inputs(void **state)
+{
+    (void)state;
+    const ag_value w = variable(), x = variable(), y = ag_mul(w, x), c = constant(1);
+    assert_int_equal(ag_name(w, "w"), AG_OK);
+    assert_int_equal(ag_name(x, "x"), AG_OK);
+    assert_refused(AG_INVALID_ARGUMENT,
+                   "compile(w = 0.5): an output or a recorded comparison depends on this variable, "
+                   "and the signature does not name it",
+                   .each = &x, .each_count = 1, .map = &y, .map_count = 1);
+    assert_refused(AG_INVALID_ARGUMENT,
+                   "compile, each(x = 0.5): the input stands in the signature twice",
+                   .each = (const ag_value[]){w, x, x}, .each_count = 3, .map = &y, .map_count = 1);
+    assert_refused(AG_INVALID_ARGUMENT,
+                   "compile, each(w = 0.5): the input stands in the signature twice", .shared = &w,
+                   .shared_count = 1, .each = (const ag_value[]){x, w}, .each_count = 2, .map = &y,
+                   .map_count = 1);
+    assert_refused(AG_INVALID_ARGUMENT, "compile, shared(#2 = 0.25): an input has to be a variable",
+                   .shared = (const ag_value[]){w, y}, .shared_count = 2, .each = &x,
+                   .each_count = 1, .map = &y, .map_count = 1);
+    assert_refused(AG_INVALID_ARGUMENT, "compile, each(#3 = 1): an input has to be a variable",
+                   .each = &c, .each_count = 1, .map = &c, .map_count = 1);
+    /* inputs that nothing depends on, and that come after the outputs, are no exception */
+    const ag_value late = variable();
+    assert_refused(AG_INVALID_ARGUMENT, "compile, each(#4 = 0.5): the input stands", .shared = &w,
+                   .shared_count = 1, .each = (const ag_value[]){x, late, late}, .each_count = 3,
+                   .map = &y, .map_count = 1);
+}
+
+static void test_wrong_outputs(void **state)
+{
+    (void)state;
+    const ag_value w = variable(), x = variable(), y = ag_mul(w, ag_sin(x)), good = ag_exp(w);
+    assert_refused(AG_INVALID_ARGUMENT, "compile: the signature has no output", .each = &x,
+                   .each_count = 1);
+    assert_refused(AG_INVALID_ARGUMENT, "depends on an each input", .shared = &w, .shared_count = 1,
+                   .each = &x, .each_count = 1, .once = (const ag_value[]){good, y},
+                   .once_count = 2);
+    assert_refused(AG_INVALID_ARGUMENT, "compile, once(#1 = 0.5): the output depends on an each",
+                   .each = &x, .each_count = 1, .once = &x, .once_count = 1);
+    assert_refused(AG_INVALID_ARGUMENT, "compile, map(): the array is NULL", .shared = &w,
+                   .shared_count = 1, .map_count = 3);
+    assert_refused(AG_INVALID_ARGUMENT, "compile, shared(): the array is NULL", .shared_count = 1,
+                   .map = &y, .map_count = 1);
+    assert_refused(AG_TOO_LARGE, "compile, map(): too many values", .map = &y,
+                   .map_count = (size_t)UINT32_MAX / 8, .each = &x, .each_count = 1);
+}
+
+/* A comparison that looks at an input and at a variable that is none; one that looks at none of the
+ * inputs is nobody's business. */
+static void test_wrong_comparisons(void **state)
+{
+    (void)state;
+    const ag_value x = variable(), limit = variable(), other = variable();
+    assert_false(ag_gt(other, limit));
+    ag_value y = ag_square(x);
+    program =
+        ag_compile(&(ag_signature){.each = &x, .each_count = 1, .map = &y, .map_count = 1}, NULL);
+    assert_non_null(program);
+    assert_int_equal(ag_program_describe(program).comparisons, 0);
+    assert_int_equal(ag_name(limit, "limit"), AG_OK);
+    assert_false(ag_gt(x, limit));
+    y = ag_square(y);
+    assert_refused(AG_INVALID_ARGUMENT, "compile(limit = 0.5): an output or a recorded comparison",
+                   .each = &x, .each_count = 1, .map = &y, .map_count = 1);
+}
+
+static void test_wrong_handles(void **state)
+{
+    (void)state;
+    const ag_value x = variable(), y = ag_sin(x), null = {graph, AGI_NO_INDEX, AGI_NO_INDEX};
+    ag_graph *elsewhere = ag_graph_new(NULL);
+    const ag_value foreign = ag_variable(elsewhere, 1);
+    const ag_mark mark = ag_graph_mark(graph);
+    const ag_value stale = ag_exp(x);
+    assert_int_equal(ag_graph_rewind(graph, mark), AG_OK);
+    assert_refused(AG_NULL_VALUE, "operand 2 is a null value", .each = &x, .each_count = 1,
+                   .map = (const ag_value[]){y, null}, .map_count = 2);
+    assert_refused(AG_STALE_VALUE, "operand 1 was dropped by a rewind", .each = &x, .each_count = 1,
+                   .map = &stale, .map_count = 1);
+    assert_refused(AG_WRONG_GRAPH, "operand 1 belongs to another graph", .each = &x,
+                   .each_count = 1, .map = &foreign, .map_count = 1);
+    assert_int_equal(ag_error(elsewhere), AG_OK);
+    ag_graph_free(elsewhere);
+    /* nothing that would know a graph: nowhere to put an error */
+    assert_null(ag_compile(NULL, NULL));
+    assert_null(ag_compile(&(ag_signature){0}, NULL));
+    assert_null(ag_compile(&(ag_signature){.map = (const ag_value[]){{0}}, .map_count = 1}, NULL));
+    assert_int_equal(ag_error(graph), AG_OK);
+}
+
+static void destroy_nothing(void *context)
+{
+    (void)context;
+}
+
+static void test_closure_with_a_destroy(void **state)
+{
+    (void)state;
+    int calls = 0;
+    const ag_closure closure = {.name = "owner",
+                                .arity = 1,
+                                .forward = count_calls,
+                                .backward = ignore_gradient,
+                                .context = &calls,
+                                .destroy = destroy_nothing};
+    const ag_value x = variable(), y = ag_apply(&closure, &x);
+    assert_refused(AG_INVALID_ARGUMENT, "owner(#0 = 0.5): a closure with a destroy", .each = &x,
+                   .each_count = 1, .map = &y, .map_count = 1);
+    /* where it is not needed, it does no harm */
+    const ag_value z = ag_sin(x);
+    program =
+        ag_compile(&(ag_signature){.each = &x, .each_count = 1, .map = &z, .map_count = 1}, NULL);
+    assert_non_null(program);
+}
+
+static ag_real compile_inside(void *context, size_t n, const ag_real *x)
+{
+    const ag_value *values = context;
+    (void)n;
+    const ag_signature s = {.each = values, .each_count = 1, .map = values + 1, .map_count = 1};
+    assert_null(ag_compile(&s, NULL));
+    return x[0];
+}
+
+/* A graph with an error, one that is paused, one whose closure is at work. */
+static void test_state_of_the_graph(void **state)
+{
+    (void)state;
+    const ag_value x = variable(), y = ag_sin(x), values[] = {x, y};
+    const ag_signature s = {.each = &x, .each_count = 1, .map = &y, .map_count = 1};
+    (void)ag_set_error(graph, AG_PARSE, "an error of before");
+    assert_null(ag_compile(&s, NULL));
+    assert_int_equal(ag_error(graph), AG_PARSE);
+    assert_string_equal(ag_error_message(graph), "an error of before");
+    ag_clear_error(graph);
+
+    assert_int_equal(ag_pause(graph), AG_OK);
+    program = ag_compile(&s, NULL); /* makes no nodes, so why not */
+    assert_non_null(program);
+    assert_int_equal(ag_resume(graph), AG_OK);
+
+    const ag_closure closure = {.name = "compiler",
+                                .arity = 1,
+                                .forward = compile_inside,
+                                .backward = ignore_gradient,
+                                .context = (void *)(uintptr_t)values};
+    (void)ag_apply(&closure, &x);
+    assert_int_equal(ag_error(graph), AG_BUSY);
+    ag_clear_error(graph);
+}
+
+/* A program keeps what it needs: the graph may go on, or go. */
+static void test_independence(void **state)
+{
+    (void)state;
+    const ag_value x = variable(), y = ag_sin(x);
+    assert_int_equal(ag_name(x, "angle"), AG_OK);
+    const size_t count = ag_graph_count(graph);
+    program =
+        ag_compile(&(ag_signature){.each = &x, .each_count = 1, .map = &y, .map_count = 1}, NULL);
+    assert_non_null(program);
+    assert_int_equal(ag_graph_count(graph), count);
+    assert_int_equal(ag_set(x, 7), AG_OK);
+    ag_graph_free(graph);
+    graph = ag_graph_new(NULL);
+    assert_string_equal(ag_program_name(program, AG_EACH, 0), "angle");
+    assert_null(ag_program_name(program, AG_MAP, 0));
+    assert_null(ag_program_name(program, AG_MAP, 1));
+    ag_workspace *workspace = ag_workspace_new(program, NULL, NULL);
+    const double angle = 1;
+    double sine;
+    assert_int_equal(ag_run(program, workspace, 1, &(ag_arrays){.each = &angle, .map = &sine}),
+                     AG_OK);
+    assert_close(sine, sin(1), 1e-15);
+    ag_workspace_free(workspace);
+}
+
+/* ---- Memory ---------------------------------------------------------------------------------- */
+
+/* A net with a penalty, mixed operands, a closure, comparisons, a matrix of numbers: everything that
+ * takes memory. */
+static problem *make_everything(void)
+{
+    static int calls;
+    static const ag_real row[] = {1, 2, 3, 4};
+    problem *p = new_problem(5);
+    const ag_value *w = add_inputs(p, &p->shared, 4 * 5), *x = add_inputs(p, &p->each, 4);
+    ag_value y[4], z[4], squares[4 * 5];
+    for (size_t i = 0; i < 4; i++)
+        y[i] = ag_tanh(ag_add(ag_dot(4, w + 5 * i, x), w[5 * i + 4]));
+    for (size_t i = 0; i < 4; i++) {
+        const ag_real shifted[] = {row[i], row[3 - i], 2, (ag_real)i};
+        z[i] = ag_linear(4, shifted, y, 1);
+    }
+    for (size_t i = 0; i < 4 * 5; i++)
+        squares[i] = ag_square(w[i]);
+    (void)ag_lt(z[0], x[1]);
+    (void)ag_gt(w[0], ag_constant(p->graph, 100));
+    const ag_value mixed[] = {x[0], w[0], ag_constant(p->graph, 2), ag_exp(w[1]), y[2]};
+    const ag_closure closure = {.name = "count",
+                                .arity = 1,
+                                .forward = count_calls,
+                                .backward = ignore_gradient,
+                                .context = &calls};
+    const ag_value loss = ag_add(ag_logsumexp(4, z), ag_sum(4 * 5, squares));
+    assert_int_equal(ag_name(loss, "loss"), AG_OK);
+    (void)put(&p->sum, loss);
+    put_gradient(&p->sum, loss, 4 * 5, w);
+    (void)put(&p->map, ag_logsumexp(5, mixed));
+    (void)put(&p->map, ag_apply(&closure, x));
+    (void)put(&p->once, ag_exp(w[1]));
+    (void)put(&p->once, w[2]);
+    finish(p);
+    return p;
+}
+
+static void test_no_memory(void **state)
+{
+    (void)state;
+    problem *p = make_everything();
+    const ag_signature s = sign(p);
+    failing_heap heap = {.allowed = -1};
+    for (int plain = 0; plain < 2; plain++) {
+        const ag_compile_options options = {
+            .plain = plain != 0, .allocator = allocate_or_fail, .allocator_user = &heap};
+        heap = (failing_heap){.allowed = -1};
+        ag_program_free(ag_compile(&s, &options));
+        assert_int_equal(heap.bytes, 0);
+        const long requests = heap.requests;
+        assert_true(requests > 40);
+        for (long n = 0; n < requests; n++) {
+            heap = (failing_heap){.allowed = n};
+            ag_program *compiled = ag_compile(&s, &options);
+            if (compiled == NULL) {
+                assert_int_equal(ag_error(p->graph), AG_OUT_OF_MEMORY);
+                assert_contains(ag_error_message(p->graph), "out of memory");
+                ag_clear_error(p->graph);
+            }
+            ag_program_free(compiled);
+            assert_int_equal(heap.bytes, 0);
+        }
+        heap = (failing_heap){.allowed = requests};
+        ag_program *compiled = ag_compile(&s, &options);
+        assert_non_null(compiled);
+        assert_true(ag_program_describe(compiled).bytes <= heap.bytes);
+        ag_program_free(compiled);
+        assert_int_equal(heap.bytes, 0);
+    }
+    free_problem(p);
+}
 
 int main(void)
 {
@@ -676,6 +1053,19 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_what_is_not_collected, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_parting, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_giving_out_slots, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_sections, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_runs, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_runs_in_their_best_order, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_long_chain, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_long_sum, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_wrong_inputs, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_wrong_outputs, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_wrong_comparisons, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_wrong_handles, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_closure_with_a_destroy, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_state_of_the_graph, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_independence, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_no_memory, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
