@@ -194,6 +194,18 @@ static inline bool looks_at(const ag_graph *graph, uint32_t node, uint32_t k)
     return (op != AGI_chain && op != AGI_couple) || k == 0 || graph->data[first] != 0;
 }
 
+/* Whether a recorded number is infinite only because ag_real is float: a double might not be. */
+static inline bool is_too_narrow(ag_graph *graph, uint32_t node)
+{
+    if (sizeof(ag_real) == sizeof(double) || !isinf(graph->data[node]))
+        return false;
+    const agi_list operands = agi_list_operands(graph, node);
+    bool are_finite = operands.n > 0;
+    for (uint32_t k = 0; k < operands.n; k++)
+        are_finite = are_finite && isfinite(graph->data[operands.index[k]]);
+    return are_finite;
+}
+
 static inline double bound_error(ag_graph *graph, uint32_t node, const double *bounds,
                                  double tolerance)
 {
@@ -201,7 +213,8 @@ static inline double bound_error(ag_graph *graph, uint32_t node, const double *b
     const agi_list operands = agi_list_operands(graph, node);
     const double y = (double)graph->data[node], own = tolerance / 4;
     const double least = tolerance > TOLERANCE_DOUBLE ? 0x1p-120 : 0x1p-1000;
-    if (fabs(y) > 1e30 && isfinite(y)) /* sums in another order may overflow */
+    /* sums in another order may overflow */
+    if ((fabs(y) > 1e30 && isfinite(y)) || is_too_narrow(graph, node))
         return (double)INFINITY;
     double bound = is_sum(op) || !isfinite(y) ? 0 : own * fabs(y) + least;
     if (op == AGI_linear)
