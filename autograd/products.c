@@ -12,10 +12,12 @@
 #include <string.h>
 
 enum {
-    SINGLE = 1, /* used once, by a gate */
-    GONE = 2,   /* part of another gate's list */
-    VARIES = 4, /* depends on each inputs */
-    SEEN = 8    /* used at least once */
+    GONE = 1,      /* part of another gate's list */
+    VARIES = 2,    /* depends on each inputs */
+    USE = 4,       /* one of its uses: they are counted from this bit on */
+    MANY = 63 * USE, /* uses, as far as is counted; of an output: always */
+    /* Of a varying number with a sign or a constant: with more uses it may be in matrices. */
+    FEW = 4 * USE
 };
 
 typedef struct pending {
@@ -32,6 +34,12 @@ typedef struct collection {
     bool grew;      /* another gate has become part of it */
 } collection;
 
+static inline void add_use(uint8_t *flag)
+{
+    if (*flag < MANY)
+        *flag = (uint8_t)(*flag + USE);
+}
+
 static void flag_nodes(agi_code *code, uint8_t *flags)
 {
     for (uint32_t i = 0; i < code->count; i++) {
@@ -40,12 +48,18 @@ static void flag_nodes(agi_code *code, uint8_t *flags)
         for (uint32_t k = 0; k < operands.n; k++) {
             uint8_t *flag = &flags[*agi_operand(operands, k)];
             varies |= *flag & VARIES;
-            *flag = (uint8_t)((*flag & SEEN ? *flag & ~SINGLE : *flag | SINGLE) | SEEN);
+            add_use(flag);
         }
         flags[i] = varies;
     }
     for (uint32_t i = 0; i < agi_output_count(code); i++)
-        flags[code->outputs[i]] &= (uint8_t)~SINGLE;
+        flags[code->outputs[i]] |= (uint8_t)MANY;
+}
+
+/* Whether a gate, and nothing else, uses it. */
+static inline bool is_single(uint8_t flag)
+{
+    return (flag & MANY) == USE;
 }
 
 static ag_status push(collection *c, double factor, uint32_t node)
@@ -88,27 +102,42 @@ static bool take_constant(const agi_code *code, uint32_t node, double *factor)
     return true;
 }
 
-/* Moves signs and constants of a factor that is used here alone into *factor. */
+/* What a gate multiplies by a constant, which goes into *factor; AGI_NO_INDEX if it is not that. */
+static uint32_t find_scaled(const agi_code *code, uint32_t node, double *factor)
+{
+    const agi_operands at = code->at[node];
+    switch (code->ops[node]) {
+    case AGI_neg:
+        *factor = -*factor;
+        return at.a;
+    case AGI_mul:
+    case AGI_chain: /* of a constant that is not 0, nor infinite */
+        return take_constant(code, at.a, factor)   ? at.b
+               : take_constant(code, at.b, factor) ? at.a
+                                                   : AGI_NO_INDEX;
+    default:
+        return AGI_NO_INDEX;
+    }
+}
+
+/* Moves signs and constants of a factor into *factor: of one that is used here alone, or, since a
+ * list has room for a constant anyway, that is used in a few places. */
 static uint32_t strip(collection *c, uint32_t node, double *factor)
 {
-    const agi_code *code = c->code;
-    while (c->flags[node] & SINGLE) {
-        const agi_operands at = code->at[node];
-        uint32_t inner = AGI_NO_INDEX;
-        if (code->ops[node] == AGI_neg) {
-            inner = at.a;
-            *factor = -*factor;
-        } else if (code->ops[node] == AGI_mul && take_constant(code, at.a, factor)) {
-            inner = at.b;
-        } else if (code->ops[node] == AGI_mul && take_constant(code, at.b, factor)) {
-            inner = at.a;
-        }
+    for (;;) {
+        uint8_t *flag = &c->flags[node];
+        const bool single = is_single(*flag);
+        if (!single && !((*flag & VARIES) && *flag < FEW + USE))
+            return node;
+        const uint32_t inner = find_scaled(c->code, node, factor);
         if (inner == AGI_NO_INDEX)
-            break;
-        c->flags[node] |= GONE;
+            return node;
+        if (single)
+            *flag |= GONE;
+        else
+            add_use(&c->flags[inner]);
         node = inner;
     }
-    return node;
 }
 
 static ag_status add_pair(collection *c, double factor, uint32_t p, uint32_t q, bool chain)
@@ -199,12 +228,14 @@ static ag_status collect(collection *c, uint32_t root)
         if (code->ops[term.node] == AGI_CONSTANT) {
             factor *= code->numbers[code->at[term.node].a];
             status = add_number(c, factor);
-        } else if ((c->flags[term.node] & SINGLE) && can_take_apart(code->ops[term.node])) {
+        } else if (is_single(c->flags[term.node]) && can_take_apart(code->ops[term.node])) {
             c->flags[term.node] |= GONE;
             c->grew = true;
             status = take_apart(c, factor, term.node);
         } else {
-            status = add_product(c, (agi_product){factor, term.node, AGI_NO_INDEX, false});
+            const uint32_t inner = strip(c, term.node, &factor);
+            c->grew = c->grew || inner != term.node;
+            status = add_product(c, (agi_product){factor, inner, AGI_NO_INDEX, false});
         }
     }
     return status;
