@@ -307,8 +307,11 @@ add_rows(const product *p, const num *a, const num *b, const bool set, const boo
     const vec factor = splat(p->factor);
     num *to = p->total;
     for (size_t i = 0; i < p->a.n; i++, to += p->row_stride) {
-        if (p->a.upstream && a[i] == 0 && !set)
+        if (p->a.upstream && a[i] == 0) {
+            if (set)
+                memset(to, 0, p->b.n * sizeof(num));
             continue;
+        }
         const vec from = splat(a[i]);
         for (size_t j = 0; j < whole_vectors; j += WIDTH) {
             const vec t = scale_product(factor, from, load(b + j), upstream);
@@ -346,7 +349,7 @@ static void add_single(const product *p)
     num *scratch = p->frame->scratch;
     const num *a = gather_side(p, &p->a, scratch),
               *b = gather_side(p, &p->b, scratch + agi_round_up(p->a.n));
-    if (p->column_stride != 1 || (p->set && p->a.upstream))
+    if (p->column_stride != 1)
         add_elements(p, a, b);
     else if (p->b.upstream)
         p->set ? add_rows(p, a, b, true, true) : add_rows(p, a, b, false, true);

@@ -89,6 +89,10 @@ void AGI_KERNEL(store)(const agi_instruction *instruction, agi_frame *frame)
     const num *from = locate(frame, x);
     const ptrdiff_t step = step_of(frame, x);
     num *to = (num *)frame->map + instruction->out;
+    if (frame->lanes == 1 && step == 1 && instruction->out_stride == 1) {
+        memcpy(to, from, n * sizeof(num));
+        return;
+    }
     if (x.space == AGI_SLOTS && frame->lanes > 1 && instruction->out_stride == 1) {
         for (size_t j = 0; j < n; j += WIDTH)
             store_columns(from + (ptrdiff_t)j * step, step, n - j < WIDTH ? n - j : WIDTH, to + j,
@@ -125,6 +129,18 @@ static void sum_lanes(const num *from, ptrdiff_t step, size_t n, size_t count, n
     store(sums, add_across(sum, ROWS));
 }
 
+/* n numbers side by side, for as many totals. */
+static void add_beside(const num *restrict from, size_t n, num *restrict to, num factor, bool set)
+{
+    if (set) {
+        for (size_t i = 0; i < n; i++)
+            to[i] = factor * from[i];
+    } else {
+        for (size_t i = 0; i < n; i++)
+            to[i] += factor * from[i];
+    }
+}
+
 void AGI_KERNEL(sums)(const agi_instruction *instruction, agi_frame *frame)
 {
     const agi_vector x = instruction->x[0];
@@ -135,6 +151,10 @@ void AGI_KERNEL(sums)(const agi_instruction *instruction, agi_frame *frame)
     const num factor = frame->scale == 0 ? 1 : (num)frame->scale;
     num *to = (num *)frame->totals + instruction->out;
     num sums[WIDTH];
+    if (!over_lanes && step == 1 && instruction->out_stride == 1) {
+        add_beside(from, instruction->n, to, (set ? 1 : factor) * (num)frame->count, set);
+        return;
+    }
     for (size_t i = 0, n; i < instruction->n; i += n) {
         n = instruction->n - i < ROWS ? instruction->n - i : ROWS;
         if (over_lanes)

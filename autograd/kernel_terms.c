@@ -16,6 +16,57 @@ static inline num add_up(vec v)
 
 /* ---- Sums of products ------------------------------------------------------------------------ */
 
+/* What a term looks like along a row, a loop for each. */
+typedef enum kind {
+    KIND_NUMBER, /* p and q stay the same */
+    KIND_STREAM, /* q stays the same, p lies side by side */
+    KIND_PAIR,   /* both lie side by side */
+    KIND_CHAIN,  /* the same, and where p is 0 so is the product */
+    KIND_OTHER,
+} kind;
+
+/* A term whose operands have been found; row and column as in a source. */
+typedef struct term {
+    const num *p, *q;
+    ptrdiff_t p_row, q_row, p_step, q_step, p_column, q_column;
+    uint32_t repeat;
+    num factor;
+    kind kind;
+    bool chain;
+} term;
+
+static kind find_kind(bool chain, ptrdiff_t p, ptrdiff_t q)
+{
+    if (p == 0 && q == 0)
+        return KIND_NUMBER;
+    if (p == 1 && q == 1)
+        return chain ? KIND_CHAIN : KIND_PAIR;
+    return p == 1 && q == 0 && !chain ? KIND_STREAM : KIND_OTHER;
+}
+
+static inline term find_term(const agi_factors *f, const spaces *s)
+{
+    source p = find_source(s, f->p), q = find_source(s, f->q);
+    ptrdiff_t p_step = find_step(s, f->p.space, f->p_step);
+    ptrdiff_t q_step = find_step(s, f->q.space, f->q_step);
+    if (!f->chain && p.column == 0) {
+        const source held = p;
+        const ptrdiff_t held_step = p_step;
+        p = q;
+        p_step = q_step;
+        q = held;
+        q_step = held_step;
+    }
+    return (term){p.at,   q.at,     p.row,     q.row,          p_step,
+                  q_step, p.column, q.column,  f->repeat,      (num)f->factor,
+                  find_kind(f->chain, p.column, q.column), f->chain};
+}
+
+static inline num multiply(bool chain, num p, num q)
+{
+    return chain && p == 0 ? 0 : p * q;
+}
+
 /* A call, where collect would be repeated in every branch of what follows. */
 static AGI_COLD vec collect_aside(const num *at, ptrdiff_t step, size_t n)
 {
@@ -33,55 +84,104 @@ static AGI_INLINE vec fetch(const num *at, ptrdiff_t column, size_t v, size_t n)
     return n < WIDTH ? load_part(at, n) : load(at);
 }
 
-/* Adds a term to so many vectors from (row, column) on; n as above. */
-static AGI_INLINE void add_term(vec *sum, const agi_factors *f, const spaces *s, size_t row,
-                                size_t column, size_t vectors, size_t n)
+/* The same, of numbers that lie side by side. */
+static AGI_INLINE vec fetch_beside(const num *at, size_t v, size_t n)
 {
-    const source of_p = find_source(s, f->p), of_q = find_source(s, f->q);
-    const ptrdiff_t p_step = find_step(s, f->p.space, f->p_step);
-    const ptrdiff_t q_step = find_step(s, f->q.space, f->q_step);
-    const num *p = find_place(of_p, row, column), *q = find_place(of_q, row, column);
-    const vec factor = splat((num)f->factor);
-    for (uint32_t r = 0; r < f->repeat; r++, p += p_step, q += q_step) {
-        if (f->chain) {
-#pragma GCC unroll 8
-            for (size_t v = 0; v < vectors; v++) {
-                const vec a = fetch(p, of_p.column, v, n), b = fetch(q, of_q.column, v, n);
-                sum[v] += factor * choose(a == (vec){0}, (vec){0}, a * b);
-            }
-        } else if (of_p.column == 0) {
-            const vec scale = factor * splat(*p);
-#pragma GCC unroll 8
-            for (size_t v = 0; v < vectors; v++)
-                sum[v] += scale * fetch(q, of_q.column, v, n);
-        } else if (of_q.column == 0) {
-            const vec scale = factor * splat(*q);
-#pragma GCC unroll 8
-            for (size_t v = 0; v < vectors; v++)
-                sum[v] += scale * fetch(p, of_p.column, v, n);
-        } else {
-#pragma GCC unroll 8
-            for (size_t v = 0; v < vectors; v++)
-                sum[v] += factor * (fetch(p, of_p.column, v, n) * fetch(q, of_q.column, v, n));
-        }
-    }
+    return n < WIDTH ? load_part(at, n) : load(at + v * WIDTH);
 }
 
-/* Terms of an instruction. */
+/* Adds a term to so many vectors from a column on; n as above. */
+static AGI_INLINE void add_term(vec *sum, const term *t, size_t column, size_t vectors, size_t n)
+{
+    const num *p = t->p, *q = t->q;
+    const vec factor = splat(t->factor);
+#define EACH_PRODUCT for (uint32_t r = t->repeat; r > 0; r--, p += t->p_step, q += t->q_step)
+#define EACH_VECTOR                                                                                \
+    _Pragma("GCC unroll 8")                                                                        \
+    for (size_t v = 0; v < vectors; v++)
+    switch (t->kind) {
+    case KIND_NUMBER:
+        EACH_PRODUCT {
+            const vec product = factor * splat(multiply(t->chain, *p, *q));
+            EACH_VECTOR sum[v] += product;
+        }
+        break;
+    case KIND_STREAM:
+        p += column;
+        EACH_PRODUCT {
+            const vec scale = factor * splat(*q);
+            EACH_VECTOR sum[v] += scale * fetch_beside(p, v, n);
+        }
+        break;
+    case KIND_PAIR:
+        p += column;
+        q += column;
+        EACH_PRODUCT {
+            EACH_VECTOR sum[v] += factor * (fetch_beside(p, v, n) * fetch_beside(q, v, n));
+        }
+        break;
+    case KIND_CHAIN:
+        p += column;
+        q += column;
+        EACH_PRODUCT {
+            EACH_VECTOR {
+                const vec a = fetch_beside(p, v, n), b = fetch_beside(q, v, n);
+                sum[v] += factor * choose(a == (vec){0}, (vec){0}, a * b);
+            }
+        }
+        break;
+    default:
+        p += (ptrdiff_t)column * t->p_column;
+        q += (ptrdiff_t)column * t->q_column;
+        EACH_PRODUCT {
+            EACH_VECTOR {
+                const vec a = fetch(p, t->p_column, v, n), b = fetch(q, t->q_column, v, n);
+                const mask none = t->chain ? a == (vec){0} : (mask){0};
+                sum[v] += factor * choose(none, (vec){0}, a * b);
+            }
+        }
+        break;
+    }
+#undef EACH_VECTOR
+#undef EACH_PRODUCT
+}
+
+enum {
+    MOST_TERMS = 16 /* that are found once for all vectors */
+};
+
+/* Terms of an instruction, of a row at a time. */
 typedef struct products {
-    const agi_factors *first, *end;
+    const agi_factors *first;
+    size_t count;
+    size_t row;
     spaces spaces;
+    term terms[MOST_TERMS]; /* if there are no more */
 } products;
 
-static AGI_INLINE void sum_block(const products *of, size_t row, size_t column, size_t vectors,
-                                 size_t n, num *out)
+static inline void go_down(term *t, size_t rows)
+{
+    t->p += (ptrdiff_t)rows * t->p_row;
+    t->q += (ptrdiff_t)rows * t->q_row;
+}
+
+static AGI_INLINE void sum_block(const products *of, size_t column, size_t vectors, size_t n,
+                                 num *out)
 {
     vec total[8];
 #pragma GCC unroll 8
     for (size_t v = 0; v < vectors; v++)
         total[v] = (vec){0};
-    for (const agi_factors *f = of->first; f < of->end; f++)
-        add_term(total, f, &of->spaces, row, column, vectors, n);
+    for (size_t i = 0; i < of->count; i++) {
+        const term *t = &of->terms[i];
+        term found;
+        if (of->count > MOST_TERMS) {
+            found = find_term(of->first + i, &of->spaces);
+            go_down(&found, of->row);
+            t = &found;
+        }
+        add_term(total, t, column, vectors, n);
+    }
     if (n < WIDTH) {
         store_part(out, total[0], n);
     } else {
@@ -92,64 +192,87 @@ static AGI_INLINE void sum_block(const products *of, size_t row, size_t column, 
 }
 
 /* As many vectors at a time as there are registers for. */
-static void sum_row(const products *of, size_t row, size_t columns, num *out)
+static void sum_row(const products *of, size_t columns, num *out)
 {
     size_t column = 0;
     for (; AGI_VECTOR_BYTES == 64 && column + 8 * WIDTH <= columns; column += 8 * WIDTH)
-        sum_block(of, row, column, 8, 8 * WIDTH, out + column);
+        sum_block(of, column, 8, 8 * WIDTH, out + column);
     for (; column + 4 * WIDTH <= columns; column += 4 * WIDTH)
-        sum_block(of, row, column, 4, 4 * WIDTH, out + column);
+        sum_block(of, column, 4, 4 * WIDTH, out + column);
     for (; column + WIDTH <= columns; column += WIDTH)
-        sum_block(of, row, column, 1, WIDTH, out + column);
+        sum_block(of, column, 1, WIDTH, out + column);
     if (column < columns)
-        sum_block(of, row, column, 1, columns - column, out + column);
+        sum_block(of, column, 1, columns - column, out + column);
 }
 
 static void sum_products(const agi_instruction *instruction, agi_frame *frame)
 {
-    const agi_factors *first = frame->records->factors + instruction->more;
-    const products of = {first, first + instruction->terms, find_spaces(frame)};
+    const agi_factors *first = agi_factors_of(frame->records, instruction);
+    products of;
+    of.first = first;
+    of.count = instruction->terms;
+    of.spaces = find_spaces(frame);
     grid shape = make_grid(frame, instruction->n);
     bool flat = true;
-    for (const agi_factors *f = first; shape.rows > 1 && f < of.end; f++)
-        flat = flat && is_flat(find_source(&of.spaces, f->p), shape) &&
-               is_flat(find_source(&of.spaces, f->q), shape);
+    for (size_t t = 0; shape.rows > 1 && t < of.count; t++)
+        flat = flat && is_flat(find_source(&of.spaces, first[t].p), shape) &&
+               is_flat(find_source(&of.spaces, first[t].q), shape);
     if (flat)
         shape = flatten(shape);
+    const size_t found = of.count <= MOST_TERMS ? of.count : 0;
+    for (size_t t = 0; t < found; t++)
+        of.terms[t] = find_term(first + t, &of.spaces);
     num *out = (num *)frame->slots + (size_t)instruction->out * frame->lanes;
-    for (size_t row = 0; row < shape.rows; row++, out += shape.columns)
-        sum_row(&of, row, shape.columns, out);
+    for (of.row = 0; of.row < shape.rows; of.row++, out += shape.columns) {
+        sum_row(&of, shape.columns, out);
+        for (size_t t = 0; t < found; t++)
+            go_down(&of.terms[t], 1);
+    }
 }
 
-/* Adds products number v of so many vectors to as many sums, which don't wait for each other. */
+/* Products of vectors from p and q on, added to as many sums, which don't wait for each other. */
 static AGI_INLINE void add_products(vec *sum, const agi_factors *f, const num *p, const num *q,
-                                    size_t vectors)
+                                    size_t vectors, const bool beside)
 {
 #pragma GCC unroll 4
     for (size_t v = 0; v < vectors; v++) {
-        const vec a = fetch(p, f->p_step, v, WIDTH), b = fetch(q, f->q_step, v, WIDTH);
-        sum[v] += f->chain ? choose(a == (vec){0}, (vec){0}, a * b) : a * b;
+        const vec a = beside ? load(p + v * WIDTH) : fetch(p, f->p_step, v, WIDTH);
+        const vec b = beside ? load(q + v * WIDTH) : fetch(q, f->q_step, v, WIDTH);
+        sum[v] += !beside && f->chain ? choose(a == (vec){0}, (vec){0}, a * b) : a * b;
     }
+}
+
+/* beside: both factors lie side by side, and it is no chain. */
+static AGI_INLINE num sum_all(const agi_factors *f, const num *p, const num *q, const bool beside)
+{
+    const ptrdiff_t p_step = beside ? 1 : f->p_step, q_step = beside ? 1 : f->q_step;
+    vec sum[4] = {{0}};
+    uint32_t left = f->repeat;
+    for (; left >= 4 * WIDTH; left -= 4 * WIDTH) {
+        add_products(sum, f, p, q, 4, beside);
+        p += (ptrdiff_t)(4 * WIDTH) * p_step;
+        q += (ptrdiff_t)(4 * WIDTH) * q_step;
+    }
+    for (; left >= WIDTH; left -= WIDTH) {
+        add_products(sum, f, p, q, 1, beside);
+        p += (ptrdiff_t)WIDTH * p_step;
+        q += (ptrdiff_t)WIDTH * q_step;
+    }
+    if (beside && left > 0) {
+        const vec a = load_into((vec){0}, p, left), b = load_into((vec){0}, q, left);
+        sum[1] += a * b;
+        left = 0;
+    }
+    num total = add_up((sum[0] + sum[1]) + (sum[2] + sum[3]));
+    for (; left > 0; left--, p += p_step, q += q_step)
+        total += multiply(f->chain, *p, *q);
+    return total;
 }
 
 num AGI_KERNEL(dot)(const agi_factors *f, const num *p, const num *q)
 {
-    vec sum[4] = {{0}};
-    uint32_t left = f->repeat;
-    for (; left >= 4 * WIDTH; left -= 4 * WIDTH) {
-        add_products(sum, f, p, q, 4);
-        p += (ptrdiff_t)(4 * WIDTH) * f->p_step;
-        q += (ptrdiff_t)(4 * WIDTH) * f->q_step;
-    }
-    for (; left >= WIDTH; left -= WIDTH) {
-        add_products(sum, f, p, q, 1);
-        p += (ptrdiff_t)WIDTH * f->p_step;
-        q += (ptrdiff_t)WIDTH * f->q_step;
-    }
-    num total = add_up((sum[0] + sum[1]) + (sum[2] + sum[3]));
-    for (; left > 0; left--, p += f->p_step, q += f->q_step)
-        total += f->chain && *p == 0 ? 0 : *p * *q;
-    return total;
+    return f->p_step == 1 && f->q_step == 1 && !f->chain ? sum_all(f, p, q, true)
+                                                         : sum_all(f, p, q, false);
 }
 
 /* ---- Folds ----------------------------------------------------------------------------------- */
@@ -174,7 +297,7 @@ static list open_list(const agi_frame *frame, const agi_elements *e)
                   step_of(frame, v), v.space == AGI_SLOTS && frame->lanes > 1};
 }
 
-static inline const num *find_term(const list *l, size_t k)
+static inline const num *find_in(const list *l, size_t k)
 {
     return l->at + (l->index == NULL ? (ptrdiff_t)k : (ptrdiff_t)l->index[k]) * l->step;
 }
@@ -182,7 +305,7 @@ static inline const num *find_term(const list *l, size_t k)
 /* Lanes from `lane` on of the k-th term. */
 static inline vec get_lanes(const list *l, size_t k, size_t lane)
 {
-    const num *at = find_term(l, k);
+    const num *at = find_in(l, k);
     return l->column == 0 ? splat(*at) : load(at + lane);
 }
 
@@ -191,7 +314,7 @@ static inline vec get_terms(const list *l, size_t k, size_t n)
 {
     if (l->index == NULL && l->step == 1)
         return n < WIDTH ? load_part(l->at + k, n) : load(l->at + k);
-#define GET(i) *find_term(l, (i) < n ? k + (i) : k)
+#define GET(i) *find_in(l, (i) < n ? k + (i) : k)
     return (vec){EACH(GET)};
 #undef GET
 }
@@ -354,7 +477,7 @@ static void call_closure(const agi_instruction *instruction, agi_frame *frame)
     const size_t count = frame->lanes == 1 ? 1 : frame->count;
     for (size_t lane = 0; lane < count; lane++) {
         for (size_t k = 0; k < closure->arity; k++)
-            operands[k] = (ag_real)find_term(&x, k)[(ptrdiff_t)lane * x.column];
+            operands[k] = (ag_real)find_in(&x, k)[(ptrdiff_t)lane * x.column];
         out[lane] = (num)closure->forward(closure->context, closure->arity, operands);
     }
     for (size_t lane = count; lane < frame->lanes; lane++)
