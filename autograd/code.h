@@ -314,11 +314,53 @@ typedef struct agi_scan_step {
     bool check;    /* comparisons inside are looked at */
 } agi_scan_step;
 
+/* What a section's instructions are with a single lane: words, so that single numbers cost little
+ * more than their arithmetic. A step is its head (what in the low 16 bits, how many above), then its
+ * words. Gates of at most three operands, and comparisons, have their gate for what; words are slots:
+ * out, operands. A comparison has its instruction for out. */
+enum {
+    AGI_STEP_END = AGI_OP_COUNT,
+    AGI_STEP_WHOLE,    /* an instruction as it is */
+    AGI_STEP_PRODUCTS, /* an instruction of a single element */
+    AGI_STEP_LOAD,     /* how many; out, the first each input */
+    AGI_STEP_STORE,    /* how many; map output, its step, slot, its step */
+    AGI_STEP_SUM       /* from here on sums: out, and the words of one or two terms */
+};
+
+/* Terms of sums, and how many words they have: p, p q, or f p q; in a chain p is the upstream. */
+#define AGI_TERM_KINDS(X)                                                                          \
+    X(PLUS, 1)                                                                                     \
+    X(MINUS, 1)                                                                                    \
+    X(PRODUCT, 2)                                                                                  \
+    X(MINUS_PRODUCT, 2)                                                                            \
+    X(SCALED, 3)                                                                                   \
+    X(CHAIN, 2)                                                                                    \
+    X(MINUS_CHAIN, 2)                                                                              \
+    X(SCALED_CHAIN, 3)
+
+enum {
+#define AGI_TERM(name, words) AGI_TERM_##name,
+    AGI_TERM_KINDS(AGI_TERM)
+#undef AGI_TERM
+        AGI_TERM_COUNT
+};
+
+/* A sum of one term, or of two; or what these add to the sum of the step before. */
+#define AGI_STEP_ONE(add, kind)                                                                    \
+    ((uint32_t)AGI_STEP_SUM + ((add) ? (uint32_t)AGI_TERM_COUNT : 0) + (uint32_t)(kind))
+#define AGI_STEP_TWO(add, first, second)                                                           \
+    (AGI_STEP_ONE(add, 0) + (1 + (uint32_t)(first)) * 2 * AGI_TERM_COUNT + (uint32_t)(second))
+
 /* Instructions that run one after the other over one block of lanes. */
 typedef struct agi_section {
     agi_instruction *instructions;
     uint32_t count, capacity;
     uint32_t slots; /* how many */
+    /* With a single lane: numbers from elsewhere are copied into slots behind the others first. */
+    uint32_t *steps; /* NULL: the instructions as they are */
+    uint32_t steps_count, steps_capacity;
+    agi_vector *imports;
+    uint32_t imports_count, imports_capacity;
 } agi_section;
 
 /* What instructions refer to; a program's, the same for all its sections. */
@@ -344,6 +386,13 @@ typedef struct agi_records {
     char *texts;
     uint32_t texts_count, texts_capacity;
 } agi_records;
+
+/* Of an AGI_OP_PRODUCTS; NULL where there are none. */
+static inline const agi_factors *agi_factors_of(const agi_records *records,
+                                                const agi_instruction *products)
+{
+    return products->terms == 0 ? NULL : records->factors + products->more;
+}
 
 struct ag_program {
     agi_memory memory;
@@ -396,6 +445,8 @@ ag_status agi_collect_products(agi_code *code);
 /* schedule.c: recovers structure and makes instructions. plain: one for each gate. */
 ag_status agi_schedule(const agi_code *code, bool plain, ag_program *program);
 
+/* single.c: the steps of one of its sections; constants are added to. */
+ag_status agi_write_steps(ag_program *program, agi_section *section);
 /* program.c: the last step, once there are no more constants to come. */
 ag_status agi_round_constants(ag_program *program);
 
@@ -413,6 +464,7 @@ typedef struct agi_frame {
     bool by_lanes; /* inside a scan, with lanes > 1: each, map and totals are slots, too */
     size_t count;  /* samples */
     void *slots;   /* aligned to 64 bytes where lanes > 1 */
+    const agi_section *imported; /* with a single lane: whose imports are in the slots; or NULL */
     const void *uniform;
     const void *constants;
     const void *shared;

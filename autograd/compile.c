@@ -53,6 +53,9 @@ static ag_status run_passes(agi_code *code, ag_graph *graph, const ag_signature 
         status = agi_drop_dead(code);
     if (status == AG_OK)
         status = agi_schedule(code, plain, program);
+    agi_section *const sections[] = {&program->once, &program->check, &program->body};
+    for (size_t i = 0; i < 3 && status == AG_OK && !plain; i++)
+        status = agi_write_steps(program, sections[i]);
     if (status == AG_OK)
         status = agi_round_constants(program);
     return status;

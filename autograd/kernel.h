@@ -196,7 +196,10 @@ void AGI_KERNEL(gate)(const agi_instruction *instruction, agi_frame *frame);
  * q where the first ones are, for an element of a single lane */
 void AGI_KERNEL(terms)(const agi_instruction *instruction, agi_frame *frame);
 num AGI_KERNEL(dot)(const agi_factors *f, const num *p, const num *q);
-/* kernel_execute.c */
+/* kernel_single.c: a section's steps */
+void AGI_KERNEL(single)(const agi_section *section, agi_frame *frame);
+/* kernel_execute.c: an instruction; a section */
+void AGI_KERNEL(instruction)(const agi_instruction *instruction, agi_frame *frame);
 void AGI_KERNEL(execute)(const agi_section *section, agi_frame *frame);
 
 #endif

@@ -54,6 +54,10 @@ static void free_section(agi_section *section, agi_memory *memory)
 {
     agi_memory_release(memory, section->instructions,
                        (size_t)section->capacity * sizeof(*section->instructions));
+    agi_memory_release(memory, section->steps,
+                       (size_t)section->steps_capacity * sizeof(*section->steps));
+    agi_memory_release(memory, section->imports,
+                       (size_t)section->imports_capacity * sizeof(*section->imports));
 }
 
 static size_t count_ends(const ag_program_info *info)

@@ -88,15 +88,24 @@ static size_t align_size(size_t size)
                : (size + AGI_ALIGNMENT - 1) & ~(size_t)(AGI_ALIGNMENT - 1);
 }
 
-static uint32_t count_slots(const ag_program *program)
+/* Slots of so many lanes, or of a single one with its imports. */
+static size_t count_slots(const agi_section *section, size_t lanes)
 {
-    const uint32_t body = program->body.slots, check = program->check.slots;
+    const size_t all = multiply_sizes(section->slots, lanes);
+    const size_t single = add_sizes(section->slots, section->imports_count);
+    return all > single ? all : single;
+}
+
+static size_t count_block(const ag_program *program, size_t lanes)
+{
+    const size_t body = count_slots(&program->body, lanes);
+    const size_t check = count_slots(&program->check, lanes);
     return body > check ? body : check;
 }
 
 size_t agi_measure_block(const ag_program *program, size_t lanes, size_t size)
 {
-    const size_t slots = multiply_sizes(count_slots(program), lanes);
+    const size_t slots = count_block(program, lanes);
     const size_t scratch =
         add_sizes(multiply_sizes(program->scratch_lanes, lanes), program->scratch_fixed);
     return add_sizes(align_size(multiply_sizes(slots, size)),
@@ -105,7 +114,7 @@ size_t agi_measure_block(const ag_program *program, size_t lanes, size_t size)
 
 size_t agi_measure_uniform(const ag_program *program, size_t size)
 {
-    return align_size(multiply_sizes(program->once.slots, size));
+    return align_size(multiply_sizes(count_slots(&program->once, 1), size));
 }
 
 void agi_enter_block(agi_frame *frame, const ag_program *program, size_t lanes, void *memory)
@@ -115,9 +124,10 @@ void agi_enter_block(agi_frame *frame, const ag_program *program, size_t lanes, 
                            ? (const void *)program->constants
                            : (const void *)program->constants_float;
     frame->slots = memory;
+    frame->imported = NULL;
     /* there is memory for it, so that nothing overflows here */
     frame->scratch =
-        (char *)memory + align_size(count_slots(program) * lanes * frame->kernels->size);
+        (char *)memory + align_size(count_block(program, lanes) * frame->kernels->size);
 }
 
 static bool reserve(ag_workspace *workspace, buffer *b, size_t size)
@@ -527,6 +537,7 @@ void agi_run_once(const ag_program *program, void *uniform, agi_frame *frame)
 {
     frame->lanes = frame->count = 1;
     frame->slots = uniform;
+    frame->imported = NULL;
     frame->uniform = uniform;
     frame->kernels->execute(&program->once, frame);
 }

@@ -143,9 +143,12 @@ static agi_scratch measure_scratch(const ag_program *program)
         GAPS = 8 * AGI_ALIGNMENT / sizeof(float) /* more than there are between the parts */
     };
     const uint32_t body = program->body.slots, check = program->check.slots;
+    const size_t imports = (size_t)program->body.imports_count + program->check.imports_count +
+                           program->once.imports_count;
     return (agi_scratch){
         .lanes = (body > check ? body : check) + program->scratch_lanes + 2 * count_ends(program),
-        .fixed = program->once.slots + program->scratch_fixed + program->info.shared_count + GAPS,
+        .fixed = imports + program->once.slots + program->scratch_fixed +
+                 program->info.shared_count + GAPS,
     };
 }
 

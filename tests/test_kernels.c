@@ -345,10 +345,49 @@ static agi_frame make_frame(size_t lanes, size_t count)
     };
 }
 
+/* Whether instructions with a single lane are taken as steps. */
+static bool in_steps;
+
+/* The same constants, as those that a program begins with. */
+static ag_program make_program(void)
+{
+    ag_program program = {.records = records};
+    program.constants = agi_new_array(&program.memory, SLOTS, sizeof(double));
+    assert_non_null(program.constants);
+    program.constants_count = program.constants_capacity = SLOTS;
+    for (size_t i = 0; i < SLOTS; i++)
+        program.constants[i] = get_number(memory.constants, kernels->size, i);
+    return program;
+}
+
+static void execute_steps(agi_section *section, agi_frame *frame)
+{
+    ag_program program = make_program();
+    assert_int_equal(agi_write_steps(&program, section), AG_OK);
+    assert_true(section->imports_count <= SLOTS);
+    double *constants = calloc(program.constants_count, sizeof(*constants));
+    assert_non_null(constants);
+    for (size_t i = 0; i < program.constants_count; i++)
+        set_number(constants, kernels->size, i, program.constants[i]);
+    frame->constants = constants;
+    frame->imported = NULL;
+    kernels->execute(section, frame);
+    free(constants);
+    frame->constants = memory.constants;
+    agi_memory *m = &program.memory;
+    agi_free_array(m, program.constants, program.constants_capacity, sizeof(double));
+    agi_free_array(m, section->steps, section->steps_capacity, sizeof(*section->steps));
+    agi_free_array(m, section->imports, section->imports_capacity, sizeof(*section->imports));
+    assert_int_equal(m->bytes, 0);
+}
+
 static void execute(agi_instruction *instructions, uint32_t n, agi_frame *frame)
 {
-    const agi_section section = {instructions, n, n, SLOTS};
-    kernels->execute(&section, frame);
+    agi_section section = {.instructions = instructions, .count = n, .slots = SLOTS};
+    if (in_steps && frame->lanes == 1)
+        execute_steps(&section, frame);
+    else
+        kernels->execute(&section, frame);
 }
 
 /* Runs an instruction whose results are at OUT, and sees that nothing is written around them. */
@@ -1296,5 +1335,7 @@ int main(void)
         cmocka_unit_test(test_instructions_in_a_row),
         cmocka_unit_test(test_dispatch),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const int failed = cmocka_run_group_tests_name("instructions as they are", tests, NULL, NULL);
+    in_steps = true;
+    return failed + cmocka_run_group_tests_name("steps", tests, NULL, NULL);
 }

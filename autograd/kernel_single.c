@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A section with a single lane: its steps, one after the other. Gates and sums of products of single
+ * numbers are done right here, in scalar arithmetic from the table; sums two terms at a time, with a
+ * branch of the switch for every pair of kinds of terms.
+ */
+#include "kernel_grid.h"
+
+#define NUMBER num
+#if AGI_BITS == 64
+#define AGI_LIBM(function) function
+#else
+#define AGI_LIBM(function) function##f
+#endif
+#include "numeric.h"
+
+static void import(const agi_section *section, agi_frame *frame)
+{
+    num *to = (num *)frame->slots + section->slots;
+    for (uint32_t i = 0; i < section->imports_count; i++)
+        to[i] = *locate(frame, section->imports[i]);
+    frame->imported = section;
+}
+
+static void note_failure(const agi_instruction *instruction, agi_frame *frame, num a, num b)
+{
+    if (frame->failed_lane == 0)
+        return;
+    frame->failed_lane = 0;
+    frame->failed_text = frame->records->texts + instruction->more;
+    frame->failed_outcome = instruction->outcome;
+    frame->failed_operands[0] = (double)a;
+    frame->failed_operands[1] = (double)b;
+}
+
+/* ---- Long sums ------------------------------------------------------------------------------- */
+
+static inline num multiply(bool chain, num p, num q)
+{
+    return chain && p == 0 ? 0 : p * q;
+}
+
+/* A few numbers one by one, many by vectors. */
+static num sum_repeated(const agi_factors *f, const num *p, const num *q)
+{
+    if (f->repeat >= 2 * WIDTH)
+        return AGI_KERNEL(dot)(f, p, q);
+    num sum = 0;
+    for (uint32_t r = 0; r < f->repeat; r++, p += f->p_step, q += f->q_step)
+        sum += multiply(f->chain, *p, *q);
+    return sum;
+}
+
+static num sum_products(const agi_instruction *instruction, const agi_frame *frame)
+{
+    const agi_factors *f = agi_factors_of(frame->records, instruction);
+    const spaces s = find_spaces(frame);
+    num sum = 0;
+    for (uint32_t t = 0; t < instruction->terms; t++, f++)
+        sum += (num)f->factor *
+               sum_repeated(f, &s.of[f->p.space][f->p.at], &s.of[f->q.space][f->q.at]);
+    return sum;
+}
+
+/* ---- Steps ----------------------------------------------------------------------------------- */
+
+/* A term whose words begin at w[i]. */
+#define TERM_PLUS(i) s[w[i]]
+#define TERM_MINUS(i) -s[w[i]]
+#define TERM_PRODUCT(i) s[w[i]] * s[w[(i) + 1]]
+#define TERM_MINUS_PRODUCT(i) -(s[w[i]] * s[w[(i) + 1]])
+#define TERM_SCALED(i) s[w[i]] * (s[w[(i) + 1]] * s[w[(i) + 2]])
+#define TERM_CHAIN(i) multiply(true, s[w[i]], s[w[(i) + 1]])
+#define TERM_MINUS_CHAIN(i) -multiply(true, s[w[i]], s[w[(i) + 1]])
+#define TERM_SCALED_CHAIN(i) s[w[i]] * multiply(true, s[w[(i) + 1]], s[w[(i) + 2]])
+
+#define SET(value, words)                                                                          \
+    sum = (value);                                                                                 \
+    s[w[1]] = sum;                                                                                 \
+    w += 2 + (words);                                                                              \
+    break;
+
+#define ONE(kind, words)                                                                           \
+    case AGI_STEP_ONE(false, AGI_TERM_##kind):                                                     \
+        SET(TERM_##kind(2), words)                                                                 \
+    case AGI_STEP_ONE(true, AGI_TERM_##kind):                                                      \
+        SET(sum + TERM_##kind(2), words)
+
+#define TWO(kind, words, second, more)                                                             \
+    case AGI_STEP_TWO(false, AGI_TERM_##kind, AGI_TERM_##second):                                  \
+        SET(TERM_##kind(2) + TERM_##second(2 + words), words + more)                               \
+    case AGI_STEP_TWO(true, AGI_TERM_##kind, AGI_TERM_##second):                                   \
+        SET(sum + TERM_##kind(2) + TERM_##second(2 + words), words + more)
+
+/* A kind with each of them as the second one. */
+#define PAIRS(kind, words)                                                                         \
+    TWO(kind, words, PLUS, 1)                                                                      \
+    TWO(kind, words, MINUS, 1)                                                                     \
+    TWO(kind, words, PRODUCT, 2)                                                                   \
+    TWO(kind, words, MINUS_PRODUCT, 2)                                                             \
+    TWO(kind, words, SCALED, 3)                                                                    \
+    TWO(kind, words, CHAIN, 2)                                                                     \
+    TWO(kind, words, MINUS_CHAIN, 2)                                                               \
+    TWO(kind, words, SCALED_CHAIN, 3)
+
+void AGI_KERNEL(single)(const agi_section *section, agi_frame *frame)
+{
+    if (frame->imported != section)
+        import(section, frame);
+    num *const s = frame->slots;
+    const agi_instruction *const instructions = section->instructions;
+    const uint32_t *w = section->steps;
+    num sum = 0; /* of the last sum of products */
+    for (;;) {
+        switch (w[0] & 0xFFFF) {
+        case AGI_STEP_END:
+            return;
+        case AGI_STEP_WHOLE:
+            AGI_KERNEL(instruction)(instructions + w[1], frame);
+            w += 2;
+            break;
+        case AGI_STEP_PRODUCTS:
+            s[w[1]] = sum_products(instructions + w[2], frame);
+            w += 3;
+            break;
+        case AGI_STEP_LOAD: {
+            const num *from = (const num *)frame->each + w[2];
+            num *to = s + w[1];
+            for (uint32_t i = 0, n = w[0] >> 16; i < n; i++)
+                to[i] = from[i];
+            w += 3;
+            break;
+        }
+        case AGI_STEP_STORE: {
+            num *to = (num *)frame->map + w[1];
+            const num *from = s + w[3];
+            const int32_t step = (int32_t)w[2], stride = (int32_t)w[4];
+            for (uint32_t n = w[0] >> 16; n > 0; n--, to += step, from += stride)
+                *to = *from;
+            w += 5;
+            break;
+        }
+            AGI_TERM_KINDS(ONE)
+            AGI_TERM_KINDS(PAIRS)
+        case AGI_DETACH:
+            s[w[1]] = s[w[2]];
+            w += 3;
+            break;
+#define AG_UNARY(name, value, ...)                                                                 \
+    case AGI_##name: {                                                                             \
+        const num x = s[w[2]];                                                                     \
+        s[w[1]] = (value);                                                                         \
+        w += 3;                                                                                    \
+        break;                                                                                     \
+    }
+#define AG_BINARY(name, value, ...)                                                                \
+    case AGI_##name: {                                                                             \
+        const num a = s[w[2]], b = s[w[3]];                                                        \
+        s[w[1]] = (value);                                                                         \
+        w += 4;                                                                                    \
+        break;                                                                                     \
+    }
+#define AG_TERNARY(name, value, ...)                                                               \
+    case AGI_##name: {                                                                             \
+        const num c = s[w[2]], a = s[w[3]], b = s[w[4]];                                           \
+        s[w[1]] = (value);                                                                         \
+        w += 5;                                                                                    \
+        break;                                                                                     \
+    }
+#define AG_COMPARE(name, value, ...)                                                               \
+    case AGI_##name: {                                                                             \
+        const num a = s[w[2]], b = s[w[3]];                                                        \
+        if ((value) != instructions[w[1]].outcome)                                                 \
+            note_failure(instructions + w[1], frame, a, b);                                        \
+        w += 4;                                                                                    \
+        break;                                                                                     \
+    }
+#include <wengert/gates.def>
+        default:
+            assert(false);
+            return;
+        }
+    }
+}

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The steps of a section with a single lane: instructions of single numbers as a few words each, with
+ * everything in slots, and the others as they are. Numbers from elsewhere (constants and factors,
+ * inputs, what was computed once) get slots of their own, one for each.
+ */
+#include "code.h"
+
+#include <string.h>
+
+enum {
+    MOST_REPEATS = 4, /* of a term that are written out */
+    MOST_TERMS = 64,  /* of a sum, likewise */
+    MOST_NUMBERS = 8, /* loaded or stored without a kernel */
+};
+
+typedef struct writer {
+    ag_program *program;
+    agi_memory *memory;
+    agi_section *section;
+    uint32_t *table; /* of imports, plus 1; 0: free */
+    uint32_t table_size;
+} writer;
+
+static inline ag_status append(void **array, size_t element, uint32_t *capacity, uint32_t count,
+                               uint32_t more, agi_memory *memory)
+{
+    return agi_memory_grow(memory, array, element, capacity, (uint64_t)count + more, UINT32_MAX);
+}
+
+/* Room for a step, and its words; NULL where there is none. */
+static inline uint32_t *add_step(writer *w, uint32_t what, uint32_t n, uint32_t words)
+{
+    agi_section *section = w->section;
+    if (append((void **)&section->steps, sizeof(*section->steps), &section->steps_capacity,
+               section->steps_count, words + 1, w->memory) != AG_OK)
+        return NULL;
+    uint32_t *step = section->steps + section->steps_count;
+    section->steps_count += words + 1;
+    step[0] = what | n << 16;
+    return step + 1;
+}
+
+/* ---- Imports --------------------------------------------------------------------------------- */
+
+static uint64_t bits_of(double number)
+{
+    uint64_t bits;
+    memcpy(&bits, &number, sizeof(bits));
+    return bits;
+}
+
+/* Constants are told apart by their bits, so that one is there once. */
+static uint64_t hash_import(const writer *w, agi_vector x)
+{
+    return agi_mix(x.space, x.space == AGI_CONSTANTS ? bits_of(w->program->constants[x.at]) : x.at);
+}
+
+static bool is_same_import(const writer *w, agi_vector x, agi_vector y)
+{
+    if (x.space != y.space)
+        return false;
+    const double *constants = w->program->constants;
+    return x.space == AGI_CONSTANTS ? bits_of(constants[x.at]) == bits_of(constants[y.at])
+                                    : x.at == y.at;
+}
+
+static uint32_t find_entry(const writer *w, agi_vector x)
+{
+    const uint32_t last = w->table_size - 1;
+    uint32_t at = (uint32_t)hash_import(w, x) & last;
+    while (w->table[at] != 0 && !is_same_import(w, w->section->imports[w->table[at] - 1], x))
+        at = (at + 1) & last;
+    return at;
+}
+
+static ag_status widen_table(writer *w)
+{
+    const uint32_t old = w->table_size, size = old == 0 ? 16 : 2 * old;
+    if (size < old)
+        return AG_OUT_OF_MEMORY;
+    agi_free_array(w->memory, w->table, old, sizeof(*w->table));
+    w->table_size = 0;
+    w->table = agi_new_array(w->memory, size, sizeof(*w->table));
+    if (w->table == NULL)
+        return AG_OUT_OF_MEMORY;
+    w->table_size = size;
+    memset(w->table, 0, size * sizeof(*w->table));
+    for (uint32_t i = 0; i < w->section->imports_count; i++)
+        w->table[find_entry(w, w->section->imports[i])] = i + 1;
+    return AG_OK;
+}
+
+/* The slot that a number is in. */
+static ag_status find_slot(writer *w, agi_vector x, uint32_t *slot)
+{
+    agi_section *section = w->section;
+    if (x.space == AGI_SLOTS) {
+        *slot = x.at;
+        return AG_OK;
+    }
+    if (2 * (uint64_t)section->imports_count >= w->table_size && widen_table(w) != AG_OK)
+        return AG_OUT_OF_MEMORY;
+    const uint32_t entry = find_entry(w, x);
+    if (w->table[entry] == 0) {
+        if (section->imports_count >= UINT32_MAX - section->slots - 1 ||
+            append((void **)&section->imports, sizeof(*section->imports),
+                   &section->imports_capacity, section->imports_count, 1, w->memory) != AG_OK)
+            return AG_OUT_OF_MEMORY;
+        section->imports[section->imports_count++] = (agi_vector){x.at, 0, x.space};
+        w->table[entry] = section->imports_count;
+    }
+    *slot = section->slots + w->table[entry] - 1;
+    return AG_OK;
+}
+
+/* The slot of a number that need not be among the program's constants yet. */
+static ag_status find_number(writer *w, double number, uint32_t *slot)
+{
+    ag_program *program = w->program;
+    if (append((void **)&program->constants, sizeof(*program->constants),
+               &program->constants_capacity, program->constants_count, 1, w->memory) != AG_OK)
+        return AG_OUT_OF_MEMORY;
+    const uint32_t before = w->section->imports_count;
+    const agi_vector last = {program->constants_count, 0, AGI_CONSTANTS};
+    program->constants[program->constants_count++] = number;
+    const ag_status status = find_slot(w, last, slot);
+    if (w->section->imports_count == before)
+        program->constants_count--; /* it was there */
+    return status;
+}
+
+/* ---- Sums of products ------------------------------------------------------------------------ */
+
+/* A term as a step has it. */
+typedef struct short_term {
+    uint32_t kind, n;
+    uint32_t words[3];
+} short_term;
+
+static ag_status write_term(writer *w, const agi_factors *f, uint32_t r, short_term *term)
+{
+    const bool plus = f->factor >= 1 && f->factor <= 1, minus = f->factor >= -1 && f->factor <= -1;
+    agi_vector p = f->p, q = f->q;
+    p.at += r * (uint32_t)f->p_step;
+    q.at += r * (uint32_t)f->q_step;
+    *term = (short_term){.n = 0};
+    if (!plus && !minus && find_number(w, f->factor, &term->words[term->n++]) != AG_OK)
+        return AG_OUT_OF_MEMORY;
+    if (p.space != AGI_NOWHERE && find_slot(w, p, &term->words[term->n++]) != AG_OK)
+        return AG_OUT_OF_MEMORY;
+    if (q.space != AGI_NOWHERE && find_slot(w, q, &term->words[term->n++]) != AG_OK)
+        return AG_OUT_OF_MEMORY;
+    if (term->n == 0 && find_number(w, 1, &term->words[term->n++]) != AG_OK)
+        return AG_OUT_OF_MEMORY;
+    const bool chain = f->chain && p.space != AGI_NOWHERE && q.space != AGI_NOWHERE;
+    term->kind = term->n == 1   ? (minus ? AGI_TERM_MINUS : AGI_TERM_PLUS)
+                 : term->n == 3 ? (chain ? AGI_TERM_SCALED_CHAIN : AGI_TERM_SCALED)
+                 : minus        ? (chain ? AGI_TERM_MINUS_CHAIN : AGI_TERM_MINUS_PRODUCT)
+                                : (chain ? AGI_TERM_CHAIN : AGI_TERM_PRODUCT);
+    return AG_OK;
+}
+
+static ag_status add_sum(writer *w, uint32_t out, bool add, const short_term *first,
+                         const short_term *second)
+{
+    const uint32_t what = second == NULL ? AGI_STEP_ONE(add, first->kind)
+                                         : AGI_STEP_TWO(add, first->kind, second->kind);
+    const uint32_t n = first->n + (second == NULL ? 0 : second->n);
+    uint32_t *words = add_step(w, what, 0, 1 + n);
+    if (words == NULL)
+        return AG_OUT_OF_MEMORY;
+    *words++ = out;
+    memcpy(words, first->words, first->n * sizeof(*words));
+    if (second != NULL)
+        memcpy(words + first->n, second->words, second->n * sizeof(*words));
+    return AG_OK;
+}
+
+/* Two at a time. */
+static ag_status write_terms(writer *w, const agi_instruction *at)
+{
+    const agi_factors *f = agi_factors_of(&w->program->records, at);
+    short_term terms[2];
+    uint32_t waiting = 0;
+    bool add = false;
+    for (uint32_t t = 0; t < at->terms; t++, f++)
+        for (uint32_t r = 0; r < f->repeat; r++) {
+            if (write_term(w, f, r, &terms[waiting++]) != AG_OK)
+                return AG_OUT_OF_MEMORY;
+            if (waiting < 2)
+                continue;
+            if (add_sum(w, at->out, add, &terms[0], &terms[1]) != AG_OK)
+                return AG_OUT_OF_MEMORY;
+            waiting = 0;
+            add = true;
+        }
+    return waiting == 0 ? AG_OK : add_sum(w, at->out, add, &terms[0], NULL);
+}
+
+/* Whether a sum is short enough to be written out. */
+static bool is_short(const ag_program *program, const agi_instruction *at)
+{
+    const agi_factors *f = agi_factors_of(&program->records, at);
+    uint32_t terms = 0;
+    for (uint32_t t = 0; t < at->terms; t++) {
+        if (f[t].repeat > MOST_REPEATS)
+            return false;
+        terms += f[t].repeat;
+    }
+    return terms > 0 && terms <= MOST_TERMS;
+}
+
+/* ---- Instructions ---------------------------------------------------------------------------- */
+
+static ag_status write_whole(writer *w, uint32_t index)
+{
+    uint32_t *words = add_step(w, AGI_STEP_WHOLE, 0, 1);
+    if (words == NULL)
+        return AG_OUT_OF_MEMORY;
+    words[0] = index;
+    return AG_OK;
+}
+
+/* first: out, or for a comparison its instruction. */
+static ag_status write_gate(writer *w, const agi_instruction *at, uint32_t first, uint32_t operands)
+{
+    uint32_t *words = add_step(w, at->op, 0, 1 + operands);
+    if (words == NULL)
+        return AG_OUT_OF_MEMORY;
+    words[0] = first;
+    for (uint32_t k = 0; k < operands; k++)
+        if (find_slot(w, at->x[k], &words[k + 1]) != AG_OK)
+            return AG_OUT_OF_MEMORY;
+    return AG_OK;
+}
+
+static ag_status write_single_gate(writer *w, uint32_t index)
+{
+    const agi_instruction *at = &w->section->instructions[index];
+    if (at->op == AGI_DETACH)
+        return write_gate(w, at, at->out, 1);
+    switch ((agi_form)agi_gate_forms[at->op]) {
+    case AGI_FORM_UNARY:
+        return write_gate(w, at, at->out, 1);
+    case AGI_FORM_BINARY:
+        return write_gate(w, at, at->out, 2);
+    case AGI_FORM_TERNARY:
+        return write_gate(w, at, at->out, 3);
+    case AGI_FORM_COMPARE:
+        return write_gate(w, at, index, 2);
+    default:
+        return write_whole(w, index);
+    }
+}
+
+static ag_status write_load(writer *w, const agi_instruction *at)
+{
+    uint32_t *words = add_step(w, AGI_STEP_LOAD, at->n, 2);
+    if (words == NULL)
+        return AG_OUT_OF_MEMORY;
+    words[0] = at->out;
+    words[1] = at->x[0].at;
+    return AG_OK;
+}
+
+static ag_status write_store(writer *w, const agi_instruction *at)
+{
+    uint32_t *words = add_step(w, AGI_STEP_STORE, at->n, 4);
+    if (words == NULL)
+        return AG_OUT_OF_MEMORY;
+    words[0] = at->out;
+    words[1] = (uint32_t)at->out_stride;
+    words[2] = at->x[0].at;
+    words[3] = (uint32_t)at->x[0].stride;
+    return AG_OK;
+}
+
+static ag_status write_products(writer *w, uint32_t index)
+{
+    const agi_instruction *at = &w->section->instructions[index];
+    if (is_short(w->program, at))
+        return write_terms(w, at);
+    uint32_t *words = add_step(w, AGI_STEP_PRODUCTS, 0, 2);
+    if (words == NULL)
+        return AG_OUT_OF_MEMORY;
+    words[0] = at->out;
+    words[1] = index;
+    return AG_OK;
+}
+
+static ag_status write_instruction(writer *w, uint32_t index)
+{
+    const agi_instruction *at = &w->section->instructions[index];
+    if (at->op == AGI_OP_LOAD && at->n <= MOST_NUMBERS)
+        return write_load(w, at);
+    if (at->op == AGI_OP_STORE && at->n <= MOST_NUMBERS && at->x[0].space == AGI_SLOTS)
+        return write_store(w, at);
+    if (at->n == 1 && at->op == AGI_OP_PRODUCTS)
+        return write_products(w, index);
+    return at->n == 1 && at->op < AGI_GATE_COUNT ? write_single_gate(w, index)
+                                                 : write_whole(w, index);
+}
+
+ag_status agi_write_steps(ag_program *program, agi_section *section)
+{
+    writer w = {.program = program, .memory = &program->memory, .section = section};
+    ag_status status = AG_OK;
+    for (uint32_t i = 0; i < section->count && status == AG_OK; i++)
+        status = write_instruction(&w, i);
+    if (status == AG_OK && add_step(&w, AGI_STEP_END, 0, 0) == NULL)
+        status = AG_OUT_OF_MEMORY;
+    agi_free_array(w.memory, w.table, w.table_size, sizeof(*w.table));
+    return status;
+}
