@@ -324,8 +324,13 @@ enum {
     AGI_STEP_PRODUCTS, /* an instruction of a single element */
     AGI_STEP_LOAD,     /* how many; out, the first each input */
     AGI_STEP_STORE,    /* how many; map output, its step, slot, its step */
+    AGI_STEP_SUMS,     /* how many; sum output, its step, slot, its step, whether it is the first */
+    AGI_STEP_RUN,      /* gate, elements, out; of three operands: space and stride (0 or 1), place */
     AGI_STEP_SUM       /* from here on sums: out, and the words of one or two terms */
 };
+
+/* space and stride in a word */
+#define AGI_STEP_OPERAND(space, stride) ((uint32_t)(space) << 1 | (uint32_t)(stride))
 
 /* Terms of sums, and how many words they have: p, p q, or f p q; in a chain p is the upstream. */
 #define AGI_TERM_KINDS(X)                                                                          \

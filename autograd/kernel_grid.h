@@ -24,6 +24,9 @@ typedef struct spaces {
     ptrdiff_t lanes;
 } spaces;
 
+/* kernel_gates.c: an AGI_STEP_RUN */
+void AGI_KERNEL(run)(const uint32_t *words, num *slots, const spaces *of);
+
 static inline grid make_grid(const agi_frame *frame, uint32_t n)
 {
     return frame->lanes == 1 ? (grid){1, n} : (grid){n, frame->lanes};

@@ -291,37 +291,42 @@ static void add_samples(const product *p)
 
 /* ---- With a single lane ---------------------------------------------------------------------- */
 
-/* factor * a * b, and 0 where an upstream b is */
-static inline __attribute__((always_inline)) vec scale_product(vec factor, vec a, vec b,
-                                                               const bool upstream)
+/* a * b, and 0 where an upstream b is; added to what is there, or set. */
+static inline __attribute__((always_inline)) vec add_product(vec before, vec a, vec b,
+                                                             const bool set, const bool upstream)
 {
-    const vec t = factor * (a * b);
-    return upstream ? choose(b == 0, (vec){0}, t) : t;
+    const vec t = upstream ? choose(b == 0, (vec){0}, a * b) : a * b;
+    return set ? t : before + t;
 }
 
 /* Rows of totals whose elements lie side by side. */
 static inline __attribute__((always_inline)) void
 add_rows(const product *p, const num *a, const num *b, const bool set, const bool upstream)
 {
-    const size_t whole_vectors = p->b.n / WIDTH * WIDTH, rest = p->b.n - whole_vectors;
-    const vec factor = splat(p->factor);
+    enum {
+        MANY = 4
+    };
+    const size_t n = p->b.n, whole_vectors = n / WIDTH * WIDTH;
     num *to = p->total;
     for (size_t i = 0; i < p->a.n; i++, to += p->row_stride) {
         if (p->a.upstream && a[i] == 0) {
             if (set)
-                memset(to, 0, p->b.n * sizeof(num));
+                memset(to, 0, n * sizeof(num));
             continue;
         }
-        const vec from = splat(a[i]);
-        for (size_t j = 0; j < whole_vectors; j += WIDTH) {
-            const vec t = scale_product(factor, from, load(b + j), upstream);
-            store(to + j, set ? t : load(to + j) + t);
+        const vec from = splat(p->factor * a[i]);
+        size_t j = 0;
+        for (; j + MANY * WIDTH <= n; j += MANY * WIDTH) {
+            UNROLL
+            for (size_t v = j; v < j + MANY * WIDTH; v += WIDTH)
+                store(to + v, add_product(load(to + v), from, load(b + v), set, upstream));
         }
-        if (rest > 0) {
-            const vec last = load_into((vec){0}, b + whole_vectors, rest);
-            const vec t = scale_product(factor, from, last, upstream);
-            num *end = to + whole_vectors;
-            store_part(end, set ? t : load_into((vec){0}, end, rest) + t, rest);
+        for (; j < whole_vectors; j += WIDTH)
+            store(to + j, add_product(load(to + j), from, load(b + j), set, upstream));
+        if (j < n) {
+            const vec before = load_into((vec){0}, to + j, n - j);
+            const vec last = load_into((vec){0}, b + j, n - j);
+            store_part(to + j, add_product(before, from, last, set, upstream), n - j);
         }
     }
 }

@@ -43,7 +43,8 @@ static inline num multiply(bool chain, num p, num q)
 /* A few numbers one by one, many by vectors. */
 static num sum_repeated(const agi_factors *f, const num *p, const num *q)
 {
-    if (f->repeat >= 2 * WIDTH)
+    const bool are_beside = f->p_step == 1 && f->q_step == 1;
+    if (f->repeat >= (are_beside ? 5 : 2 * WIDTH))
         return AGI_KERNEL(dot)(f, p, q);
     num sum = 0;
     for (uint32_t r = 0; r < f->repeat; r++, p += f->p_step, q += f->q_step)
@@ -63,6 +64,14 @@ static num sum_products(const agi_instruction *instruction, const agi_frame *fra
 }
 
 /* ---- Steps ----------------------------------------------------------------------------------- */
+
+/* n numbers `stride` apart into others `step` apart, or added to them. */
+static inline void add_few(uint32_t n, const num *from, int32_t stride, num *to, int32_t step,
+                           bool set, num factor)
+{
+    for (; n > 0; n--, from += stride, to += step)
+        *to = set ? *from : *to + factor * *from;
+}
 
 /* A term whose words begin at w[i]. */
 #define TERM_PLUS(i) s[w[i]]
@@ -108,6 +117,7 @@ void AGI_KERNEL(single)(const agi_section *section, agi_frame *frame)
     if (frame->imported != section)
         import(section, frame);
     num *const s = frame->slots;
+    const spaces of = find_spaces(frame);
     const agi_instruction *const instructions = section->instructions;
     const uint32_t *w = section->steps;
     num sum = 0; /* of the last sum of products */
@@ -131,15 +141,21 @@ void AGI_KERNEL(single)(const agi_section *section, agi_frame *frame)
             w += 3;
             break;
         }
-        case AGI_STEP_STORE: {
-            num *to = (num *)frame->map + w[1];
-            const num *from = s + w[3];
-            const int32_t step = (int32_t)w[2], stride = (int32_t)w[4];
-            for (uint32_t n = w[0] >> 16; n > 0; n--, to += step, from += stride)
-                *to = *from;
+        case AGI_STEP_STORE:
+            add_few(w[0] >> 16, s + w[3], (int32_t)w[4], (num *)frame->map + w[1], (int32_t)w[2],
+                    true, 1);
             w += 5;
             break;
-        }
+        case AGI_STEP_SUMS:
+            add_few(w[0] >> 16, s + w[3], (int32_t)w[4], (num *)frame->totals + w[1],
+                    (int32_t)w[2], frame->scale == 0 && w[5] != 0 && !frame->add,
+                    frame->scale == 0 ? 1 : (num)frame->scale);
+            w += 6;
+            break;
+        case AGI_STEP_RUN:
+            AGI_KERNEL(run)(w, s, &of);
+            w += 10;
+            break;
             AGI_TERM_KINDS(ONE)
             AGI_TERM_KINDS(PAIRS)
         case AGI_DETACH:

@@ -238,11 +238,11 @@ static AGI_INLINE void add_products(vec *sum, const agi_factors *f, const num *p
     for (size_t v = 0; v < vectors; v++) {
         const vec a = beside ? load(p + v * WIDTH) : fetch(p, f->p_step, v, WIDTH);
         const vec b = beside ? load(q + v * WIDTH) : fetch(q, f->q_step, v, WIDTH);
-        sum[v] += !beside && f->chain ? choose(a == (vec){0}, (vec){0}, a * b) : a * b;
+        sum[v] += f->chain ? choose(a == (vec){0}, (vec){0}, a * b) : a * b;
     }
 }
 
-/* beside: both factors lie side by side, and it is no chain. */
+/* beside: both factors lie side by side. */
 static AGI_INLINE num sum_all(const agi_factors *f, const num *p, const num *q, const bool beside)
 {
     const ptrdiff_t p_step = beside ? 1 : f->p_step, q_step = beside ? 1 : f->q_step;
@@ -260,7 +260,7 @@ static AGI_INLINE num sum_all(const agi_factors *f, const num *p, const num *q, 
     }
     if (beside && left > 0) {
         const vec a = load_into((vec){0}, p, left), b = load_into((vec){0}, q, left);
-        sum[1] += a * b;
+        sum[1] += f->chain ? choose(a == (vec){0}, (vec){0}, a * b) : a * b;
         left = 0;
     }
     num total = add_up((sum[0] + sum[1]) + (sum[2] + sum[3]));
@@ -271,8 +271,7 @@ static AGI_INLINE num sum_all(const agi_factors *f, const num *p, const num *q, 
 
 num AGI_KERNEL(dot)(const agi_factors *f, const num *p, const num *q)
 {
-    return f->p_step == 1 && f->q_step == 1 && !f->chain ? sum_all(f, p, q, true)
-                                                         : sum_all(f, p, q, false);
+    return f->p_step == 1 && f->q_step == 1 ? sum_all(f, p, q, true) : sum_all(f, p, q, false);
 }
 
 /* ---- Folds ----------------------------------------------------------------------------------- */
@@ -369,29 +368,51 @@ static inline mask count_from(size_t k)
 #undef ADD_TO_K
 }
 
-/* One of the lanes for all of them: the largest; among equals, the first. */
-static inline largest find_largest_of(largest most)
+/* One of the lanes of some vectors for all of them: the largest; among equals, the first. */
+static inline largest find_largest_of(size_t n, const largest *most)
 {
-    num value[WIDTH];
-    store(value, most.value);
-    size_t best = 0;
-    for (size_t i = 1; i < WIDTH; i++) {
-        const bool nan = value[i] != value[i], best_nan = value[best] != value[best];
-        const bool tie = (nan && best_nan) || value[i] == value[best];
-        if (tie ? most.at[i] < most.at[best] : nan || value[i] > value[best])
-            best = i;
+    num value[WIDTH], best = most[0].value[0];
+    whole best_at = most[0].at[0];
+    for (size_t v = 0; v < n; v++) {
+        store(value, most[v].value);
+        for (size_t i = 0; i < WIDTH; i++) {
+            const bool nan = value[i] != value[i], best_nan = best != best;
+            const bool tie = (nan && best_nan) || value[i] == best;
+            if (tie ? most[v].at[i] < best_at : nan || (!best_nan && value[i] > best)) {
+                best = value[i];
+                best_at = most[v].at[i];
+            }
+        }
     }
-    return (largest){splat(value[best]), (mask){0} + most.at[best]};
+    return (largest){splat(best), (mask){0} + best_at};
+}
+
+/* Of all terms, in a few chains that don't wait for each other. */
+static AGI_INLINE largest find_largest(const terms *t)
+{
+    enum {
+        CHAINS = 4
+    };
+    largest most[CHAINS];
+    size_t k = 0;
+    for (size_t c = 0; c < CHAINS; c++)
+        most[c] = (largest){get_terms(&t->x, 0, t->n < WIDTH ? t->n : WIDTH), count_from(0)};
+    if (t->x.index == NULL && t->x.step == 1)
+        for (; k + CHAINS * WIDTH <= t->n; k += CHAINS * WIDTH) {
+            UNROLL
+            for (size_t c = 0; c < CHAINS; c++)
+                look_at(&most[c], load(t->x.at + k + c * WIDTH), count_from(k + c * WIDTH));
+        }
+    for (; k < t->n; k += WIDTH)
+        look_at(&most[0], get_terms(&t->x, k, t->n - k), count_from(k));
+    return find_largest_of(CHAINS, most);
 }
 
 /* A single lane: WIDTH terms at a time. What is there only to fill the last vector has a greater
  * number than all terms. */
 static AGI_INLINE num fold_across(const terms *t, fold_start start, fold_step step, fold_end end)
 {
-    largest most = {get_terms(&t->x, 0, t->n), count_from(0)};
-    for (size_t k = WIDTH; k < t->n; k += WIDTH)
-        look_at(&most, get_terms(&t->x, k, t->n - k), count_from(k));
-    most = find_largest_of(most);
+    const largest most = find_largest(t);
     const vec nothing = splat((num)-0.0); /* adding it leaves even -0 as it is */
     vec sum = nothing;
     for (size_t k = 0; k < t->n; k += WIDTH) {

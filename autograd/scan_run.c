@@ -110,6 +110,9 @@ static inline void take_one(const border *b, agi_space space, const char *from, 
 /* The pieces' operands at step t, side by side, as slots of so many lanes. */
 static inline void take_pieces(const border *b, agi_pieces pieces, size_t t, char *to, size_t lanes)
 {
+    enum {
+        MANY = 8 /* numbers, for a call that copies */
+    };
     const agi_piece *piece = b->records->pieces + pieces.first;
     for (uint32_t k = 0; k < pieces.count; k++, piece++) {
         agi_vector x = piece->x;
@@ -120,6 +123,11 @@ static inline void take_pieces(const border *b, agi_pieces pieces, size_t t, cha
         const ptrdiff_t unit = (ptrdiff_t)b->unit[x.space];
         const ptrdiff_t at = (ptrdiff_t)x.at + (ptrdiff_t)t * piece->step;
         const char *from = b->space[x.space] + at * unit;
+        if (lanes == 1 && x.stride == 1 && b->lanes == 1 && piece->n > MANY) {
+            memcpy(to, from, piece->n * b->size);
+            to += piece->n * b->size;
+            continue;
+        }
         for (uint32_t i = 0; i < piece->n; i++) {
             take_one(b, (agi_space)x.space, from, to, lanes);
             from += x.stride * unit;

@@ -9,9 +9,10 @@
 #include <string.h>
 
 enum {
-    MOST_REPEATS = 4, /* of a term that are written out */
-    MOST_TERMS = 64,  /* of a sum, likewise */
-    MOST_NUMBERS = 8, /* loaded or stored without a kernel */
+    MOST_REPEATS = 4,  /* of a term that are written out */
+    MOST_TERMS = 64,   /* of a sum, likewise */
+    MOST_ELEMENTS = 3, /* of an instruction, as steps of their own */
+    MOST_NUMBERS = 8,  /* loaded or stored without a kernel */
 };
 
 typedef struct writer {
@@ -138,10 +139,17 @@ typedef struct short_term {
     uint32_t words[3];
 } short_term;
 
-static ag_status write_term(writer *w, const agi_factors *f, uint32_t r, short_term *term)
+static agi_vector get_element(agi_vector v, uint32_t i)
+{
+    return (agi_vector){v.at + i * (uint32_t)v.stride, 0, v.space};
+}
+
+/* The r-th product of element i. */
+static ag_status write_term(writer *w, const agi_factors *f, uint32_t i, uint32_t r,
+                            short_term *term)
 {
     const bool plus = f->factor >= 1 && f->factor <= 1, minus = f->factor >= -1 && f->factor <= -1;
-    agi_vector p = f->p, q = f->q;
+    agi_vector p = get_element(f->p, i), q = get_element(f->q, i);
     p.at += r * (uint32_t)f->p_step;
     q.at += r * (uint32_t)f->q_step;
     *term = (short_term){.n = 0};
@@ -177,25 +185,25 @@ static ag_status add_sum(writer *w, uint32_t out, bool add, const short_term *fi
     return AG_OK;
 }
 
-/* Two at a time. */
-static ag_status write_terms(writer *w, const agi_instruction *at)
+/* An element, two terms at a time. */
+static ag_status write_terms(writer *w, const agi_instruction *at, uint32_t element)
 {
     const agi_factors *f = agi_factors_of(&w->program->records, at);
     short_term terms[2];
     uint32_t waiting = 0;
     bool add = false;
-    for (uint32_t t = 0; t < at->terms; t++, f++)
-        for (uint32_t r = 0; r < f->repeat; r++) {
-            if (write_term(w, f, r, &terms[waiting++]) != AG_OK)
+    for (uint32_t t = 0; t < at->terms; t++)
+        for (uint32_t r = 0; r < f[t].repeat; r++) {
+            if (write_term(w, &f[t], element, r, &terms[waiting++]) != AG_OK)
                 return AG_OUT_OF_MEMORY;
             if (waiting < 2)
                 continue;
-            if (add_sum(w, at->out, add, &terms[0], &terms[1]) != AG_OK)
+            if (add_sum(w, at->out + element, add, &terms[0], &terms[1]) != AG_OK)
                 return AG_OUT_OF_MEMORY;
             waiting = 0;
             add = true;
         }
-    return waiting == 0 ? AG_OK : add_sum(w, at->out, add, &terms[0], NULL);
+    return waiting == 0 ? AG_OK : add_sum(w, at->out + element, add, &terms[0], NULL);
 }
 
 /* Whether a sum is short enough to be written out. */
@@ -222,36 +230,70 @@ static ag_status write_whole(writer *w, uint32_t index)
     return AG_OK;
 }
 
-/* first: out, or for a comparison its instruction. */
-static ag_status write_gate(writer *w, const agi_instruction *at, uint32_t first, uint32_t operands)
+/* How many operands a gate has that can be a step; 0: it can't. */
+static uint32_t count_operands(uint8_t op)
 {
+    if (op == AGI_DETACH)
+        return 1;
+    if (op >= AGI_GATE_COUNT)
+        return 0;
+    switch ((agi_form)agi_gate_forms[op]) {
+    case AGI_FORM_UNARY:
+        return 1;
+    case AGI_FORM_BINARY:
+    case AGI_FORM_COMPARE:
+        return 2;
+    case AGI_FORM_TERNARY:
+        return 3;
+    default:
+        return 0;
+    }
+}
+
+static bool compares(uint8_t op)
+{
+    return agi_gate_forms[op] == AGI_FORM_COMPARE;
+}
+
+static ag_status write_gate(writer *w, uint32_t index, uint32_t element)
+{
+    const agi_instruction *at = &w->section->instructions[index];
+    const uint32_t operands = count_operands(at->op);
     uint32_t *words = add_step(w, at->op, 0, 1 + operands);
     if (words == NULL)
         return AG_OUT_OF_MEMORY;
-    words[0] = first;
+    words[0] = compares(at->op) ? index : at->out + element;
     for (uint32_t k = 0; k < operands; k++)
-        if (find_slot(w, at->x[k], &words[k + 1]) != AG_OK)
+        if (find_slot(w, get_element(at->x[k], element), &words[k + 1]) != AG_OK)
             return AG_OUT_OF_MEMORY;
     return AG_OK;
 }
 
-static ag_status write_single_gate(writer *w, uint32_t index)
+/* Operands that a gate doesn't have are the number 1. */
+static ag_status write_run(writer *w, const agi_instruction *at)
 {
-    const agi_instruction *at = &w->section->instructions[index];
-    if (at->op == AGI_DETACH)
-        return write_gate(w, at, at->out, 1);
-    switch ((agi_form)agi_gate_forms[at->op]) {
-    case AGI_FORM_UNARY:
-        return write_gate(w, at, at->out, 1);
-    case AGI_FORM_BINARY:
-        return write_gate(w, at, at->out, 2);
-    case AGI_FORM_TERNARY:
-        return write_gate(w, at, at->out, 3);
-    case AGI_FORM_COMPARE:
-        return write_gate(w, at, index, 2);
-    default:
-        return write_whole(w, index);
+    uint32_t *words = add_step(w, AGI_STEP_RUN, 0, 3 + 2 * 3);
+    if (words == NULL)
+        return AG_OUT_OF_MEMORY;
+    *words++ = at->op;
+    *words++ = at->n;
+    *words++ = at->out;
+    for (size_t k = 0; k < 3; k++) {
+        *words++ = AGI_STEP_OPERAND(at->x[k].space, at->x[k].stride);
+        *words++ = at->x[k].at;
     }
+    return AG_OK;
+}
+
+/* Whether operands lie side by side, or stay the same. */
+static bool is_run(const agi_instruction *at)
+{
+    if (count_operands(at->op) == 0 || compares(at->op))
+        return false;
+    for (size_t k = 0; k < 3; k++)
+        if (at->x[k].stride != 0 && at->x[k].stride != 1)
+            return false;
+    return true;
 }
 
 static ag_status write_load(writer *w, const agi_instruction *at)
@@ -264,23 +306,25 @@ static ag_status write_load(writer *w, const agi_instruction *at)
     return AG_OK;
 }
 
-static ag_status write_store(writer *w, const agi_instruction *at)
+/* STORE, SUMS */
+static ag_status write_outputs(writer *w, const agi_instruction *at)
 {
-    uint32_t *words = add_step(w, AGI_STEP_STORE, at->n, 4);
+    const bool sums = at->op == AGI_OP_SUMS;
+    uint32_t *words = add_step(w, sums ? AGI_STEP_SUMS : AGI_STEP_STORE, at->n, sums ? 5 : 4);
     if (words == NULL)
         return AG_OUT_OF_MEMORY;
     words[0] = at->out;
     words[1] = (uint32_t)at->out_stride;
     words[2] = at->x[0].at;
     words[3] = (uint32_t)at->x[0].stride;
+    if (sums)
+        words[4] = at->first;
     return AG_OK;
 }
 
 static ag_status write_products(writer *w, uint32_t index)
 {
     const agi_instruction *at = &w->section->instructions[index];
-    if (is_short(w->program, at))
-        return write_terms(w, at);
     uint32_t *words = add_step(w, AGI_STEP_PRODUCTS, 0, 2);
     if (words == NULL)
         return AG_OUT_OF_MEMORY;
@@ -289,17 +333,30 @@ static ag_status write_products(writer *w, uint32_t index)
     return AG_OK;
 }
 
+/* A few elements one by one. */
+static ag_status write_elements(writer *w, uint32_t index)
+{
+    const agi_instruction *at = &w->section->instructions[index];
+    ag_status status = AG_OK;
+    for (uint32_t i = 0; i < at->n && status == AG_OK; i++)
+        status = at->op == AGI_OP_PRODUCTS ? write_terms(w, at, i) : write_gate(w, index, i);
+    return status;
+}
+
 static ag_status write_instruction(writer *w, uint32_t index)
 {
     const agi_instruction *at = &w->section->instructions[index];
+    const bool sums = at->op == AGI_OP_PRODUCTS, few = at->n <= MOST_ELEMENTS;
     if (at->op == AGI_OP_LOAD && at->n <= MOST_NUMBERS)
         return write_load(w, at);
-    if (at->op == AGI_OP_STORE && at->n <= MOST_NUMBERS && at->x[0].space == AGI_SLOTS)
-        return write_store(w, at);
-    if (at->n == 1 && at->op == AGI_OP_PRODUCTS)
+    if ((at->op == AGI_OP_STORE || at->op == AGI_OP_SUMS) && at->n <= MOST_NUMBERS &&
+        at->x[0].space == AGI_SLOTS)
+        return write_outputs(w, at);
+    if (few && (sums ? is_short(w->program, at) : count_operands(at->op) > 0))
+        return write_elements(w, index);
+    if (sums && at->n == 1)
         return write_products(w, index);
-    return at->n == 1 && at->op < AGI_GATE_COUNT ? write_single_gate(w, index)
-                                                 : write_whole(w, index);
+    return is_run(at) ? write_run(w, at) : write_whole(w, index);
 }
 
 ag_status agi_write_steps(ag_program *program, agi_section *section)
