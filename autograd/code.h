@@ -320,13 +320,14 @@ typedef struct agi_scan_step {
  * out, operands. A comparison has its instruction for out. */
 enum {
     AGI_STEP_END = AGI_OP_COUNT,
-    AGI_STEP_WHOLE,    /* an instruction as it is */
-    AGI_STEP_PRODUCTS, /* an instruction of a single element */
-    AGI_STEP_LOAD,     /* how many; out, the first each input */
-    AGI_STEP_STORE,    /* how many; map output, its step, slot, its step */
-    AGI_STEP_SUMS,     /* how many; sum output, its step, slot, its step, whether it is the first */
-    AGI_STEP_RUN,      /* gate, elements, out; of three operands: space and stride (0 or 1), place */
-    AGI_STEP_SUM       /* from here on sums: out, and the words of one or two terms */
+    AGI_STEP_WHOLE,        /* an instruction as it is */
+    AGI_STEP_PRODUCTS,     /* of a single element: out, the instruction */
+    AGI_STEP_PRODUCTS_RUN, /* of more: the instruction */
+    AGI_STEP_LOAD,         /* how many; out, the first each input */
+    AGI_STEP_STORE,        /* how many; map output, its step, slot, its step */
+    AGI_STEP_SUMS, /* how many; sum output, its step, slot, its step, whether it is the first */
+    AGI_STEP_RUN,  /* gate, elements, out; of three operands: space and stride (0 or 1), place */
+    AGI_STEP_SUM   /* from here on sums: out, and the words of one or two terms */
 };
 
 /* space and stride in a word */
@@ -347,7 +348,7 @@ enum {
 #define AGI_TERM(name, words) AGI_TERM_##name,
     AGI_TERM_KINDS(AGI_TERM)
 #undef AGI_TERM
-        AGI_TERM_COUNT
+    AGI_TERM_COUNT
 };
 
 /* A sum of one term, or of two; or what these add to the sum of the step before. */

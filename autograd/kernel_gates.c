@@ -175,16 +175,16 @@ static void run_gate(const agi_instruction *instruction, agi_frame *frame)
         run_parts(kernel, instruction, frame, out);
 }
 
-void AGI_KERNEL(run)(const uint32_t *words, num *slots, const spaces *of)
+void AGI_KERNEL(run)(const uint32_t *words, num *slots, const spaces *s)
 {
     num beside[3][WIDTH];
-    stream s[3];
+    stream x[3];
     for (size_t i = 0; i < 3; i++) {
         const uint32_t where = words[4 + 2 * i];
-        const num *at = of->of[where >> 1] + words[5 + 2 * i];
-        s[i] = (where & 1) != 0 ? (stream){at, WIDTH} : repeat(at, beside[i]);
+        const num *at = s->of[where >> 1] + words[5 + 2 * i];
+        x[i] = (where & 1) != 0 ? (stream){at, WIDTH} : repeat(at, beside[i]);
     }
-    kernels[words[1]].loop(words[2], slots + words[3], s[0], s[1], s[2]);
+    kernels[words[1]].loop(words[2], slots + words[3], x[0], x[1], x[2]);
 }
 
 /* ---- Comparisons ----------------------------------------------------------------------------- */

@@ -24,8 +24,10 @@ typedef struct spaces {
     ptrdiff_t lanes;
 } spaces;
 
-/* kernel_gates.c: an AGI_STEP_RUN */
-void AGI_KERNEL(run)(const uint32_t *words, num *slots, const spaces *of);
+/* With a single lane; kernel_gates.c: an AGI_STEP_RUN; kernel_terms.c: sums of products. */
+void AGI_KERNEL(run)(const uint32_t *words, num *slots, const spaces *s);
+void AGI_KERNEL(products)(const agi_instruction *instruction, const agi_frame *frame,
+                          const spaces *s);
 
 static inline grid make_grid(const agi_frame *frame, uint32_t n)
 {

@@ -291,6 +291,10 @@ static void add_samples(const product *p)
 
 /* ---- With a single lane ---------------------------------------------------------------------- */
 
+enum {
+    MANY_VECTORS = 4 /* of b that are kept in registers while rows go by */
+};
+
 /* a * b, and 0 where an upstream b is; added to what is there, or set. */
 static inline __attribute__((always_inline)) vec add_product(vec before, vec a, vec b,
                                                              const bool set, const bool upstream)
@@ -299,36 +303,62 @@ static inline __attribute__((always_inline)) vec add_product(vec before, vec a, 
     return set ? t : before + t;
 }
 
-/* Rows of totals whose elements lie side by side. */
-static inline __attribute__((always_inline)) void
-add_rows(const product *p, const num *a, const num *b, const bool set, const bool upstream)
+/* All rows of some columns, so many vectors of them, from j on. */
+static inline __attribute__((always_inline)) void add_vectors(const product *p, const num *a,
+                                                              const num *b, size_t j,
+                                                              const size_t vectors, const bool set,
+                                                              const bool upstream)
 {
-    enum {
-        MANY = 4
-    };
-    const size_t n = p->b.n, whole_vectors = n / WIDTH * WIDTH;
-    num *to = p->total;
+    vec held[MANY_VECTORS];
+    UNROLL
+    for (size_t v = 0; v < vectors; v++)
+        held[v] = load(b + j + v * WIDTH);
+    num *to = p->total + j;
+    const bool a_upstream = p->a.upstream;
+    for (size_t i = 0; i < p->a.n; i++, to += p->row_stride) {
+        const num x = a[i];
+        if (a_upstream && x == 0) {
+            if (set)
+                memset(to, 0, vectors * WIDTH * sizeof(num));
+            continue;
+        }
+        const vec from = splat(p->factor * x);
+        UNROLL
+        for (size_t v = 0; v < vectors; v++)
+            store(to + v * WIDTH, add_product(load(to + v * WIDTH), from, held[v], set, upstream));
+    }
+}
+
+/* Less than a vector. */
+static inline __attribute__((always_inline)) void add_part(const product *p, const num *a,
+                                                           const num *b, size_t j, const bool set,
+                                                           const bool upstream)
+{
+    const size_t n = p->b.n - j;
+    const vec held = load_into((vec){0}, b + j, n);
+    num *to = p->total + j;
     for (size_t i = 0; i < p->a.n; i++, to += p->row_stride) {
         if (p->a.upstream && a[i] == 0) {
             if (set)
                 memset(to, 0, n * sizeof(num));
             continue;
         }
-        const vec from = splat(p->factor * a[i]);
-        size_t j = 0;
-        for (; j + MANY * WIDTH <= n; j += MANY * WIDTH) {
-            UNROLL
-            for (size_t v = j; v < j + MANY * WIDTH; v += WIDTH)
-                store(to + v, add_product(load(to + v), from, load(b + v), set, upstream));
-        }
-        for (; j < whole_vectors; j += WIDTH)
-            store(to + j, add_product(load(to + j), from, load(b + j), set, upstream));
-        if (j < n) {
-            const vec before = load_into((vec){0}, to + j, n - j);
-            const vec last = load_into((vec){0}, b + j, n - j);
-            store_part(to + j, add_product(before, from, last, set, upstream), n - j);
-        }
+        const vec before = set ? (vec){0} : load_into((vec){0}, to, n);
+        store_part(to, add_product(before, splat(p->factor * a[i]), held, set, upstream), n);
     }
+}
+
+/* Totals whose elements lie side by side in rows. */
+static inline __attribute__((always_inline)) void
+add_rows(const product *p, const num *a, const num *b, const bool set, const bool upstream)
+{
+    size_t j = 0;
+    for (; j + MANY_VECTORS * WIDTH <= p->b.n; j += MANY_VECTORS * WIDTH)
+        add_vectors(p, a, b, j, MANY_VECTORS, set, upstream);
+    for (; j + WIDTH <= p->b.n; j += WIDTH)
+        add_vectors(p, a, b, j, 1, set, upstream);
+    if (j < p->b.n)
+        add_part(p, a, b, j, set, upstream);
 }
 
 /* Any rows, element by element. */

@@ -3,7 +3,7 @@
  * Vectors among each other: square blocks transposed, and sums across lanes, many at a time. Both go
  * in stages s = 1, 2, 4, ...: LOW takes from a pair of vectors the elements whose number has bit s
  * clear, HIGH those where it is set; the first vector's stay in the places without bit s, the
- * second's go to the places with it.
+ * second's go to the places with it. SWAP lets elements whose numbers differ in bit s change places.
  */
 #ifndef WENGERT_KERNEL_SHUFFLE_H
 #define WENGERT_KERNEL_SHUFFLE_H
@@ -22,12 +22,15 @@
 #if AGI_WIDTH == 2
 #define AGI_LOW_1 0, 2
 #define AGI_HIGH_1 1, 3
+#define AGI_SWAP_1 1, 0
 #define AGI_STAGES(STAGE) STAGE(1)
 #elif AGI_WIDTH == 4
 #define AGI_LOW_1 0, 4, 2, 6
 #define AGI_HIGH_1 1, 5, 3, 7
 #define AGI_LOW_2 0, 1, 4, 5
 #define AGI_HIGH_2 2, 3, 6, 7
+#define AGI_SWAP_1 1, 0, 3, 2
+#define AGI_SWAP_2 2, 3, 0, 1
 #define AGI_STAGES(STAGE) STAGE(1) STAGE(2)
 #elif AGI_WIDTH == 8
 #define AGI_LOW_1 0, 8, 2, 10, 4, 12, 6, 14
@@ -36,6 +39,9 @@
 #define AGI_HIGH_2 2, 3, 10, 11, 6, 7, 14, 15
 #define AGI_LOW_4 0, 1, 2, 3, 8, 9, 10, 11
 #define AGI_HIGH_4 4, 5, 6, 7, 12, 13, 14, 15
+#define AGI_SWAP_1 1, 0, 3, 2, 5, 4, 7, 6
+#define AGI_SWAP_2 2, 3, 0, 1, 6, 7, 4, 5
+#define AGI_SWAP_4 4, 5, 6, 7, 0, 1, 2, 3
 #define AGI_STAGES(STAGE) STAGE(1) STAGE(2) STAGE(4)
 #elif AGI_WIDTH == 16
 #define AGI_LOW_1 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30
@@ -46,6 +52,10 @@
 #define AGI_HIGH_4 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31
 #define AGI_LOW_8 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23
 #define AGI_HIGH_8 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31
+#define AGI_SWAP_1 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14
+#define AGI_SWAP_2 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13
+#define AGI_SWAP_4 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11
+#define AGI_SWAP_8 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7
 #define AGI_STAGES(STAGE) STAGE(1) STAGE(2) STAGE(4) STAGE(8)
 #endif
 

@@ -52,14 +52,13 @@ static num sum_repeated(const agi_factors *f, const num *p, const num *q)
     return sum;
 }
 
-static num sum_products(const agi_instruction *instruction, const agi_frame *frame)
+static num sum_products(const agi_instruction *instruction, const agi_frame *frame, const spaces *s)
 {
     const agi_factors *f = agi_factors_of(frame->records, instruction);
-    const spaces s = find_spaces(frame);
     num sum = 0;
     for (uint32_t t = 0; t < instruction->terms; t++, f++)
         sum += (num)f->factor *
-               sum_repeated(f, &s.of[f->p.space][f->p.at], &s.of[f->q.space][f->q.at]);
+               sum_repeated(f, &s->of[f->p.space][f->p.at], &s->of[f->q.space][f->q.at]);
     return sum;
 }
 
@@ -130,8 +129,12 @@ void AGI_KERNEL(single)(const agi_section *section, agi_frame *frame)
             w += 2;
             break;
         case AGI_STEP_PRODUCTS:
-            s[w[1]] = sum_products(instructions + w[2], frame);
+            s[w[1]] = sum_products(instructions + w[2], frame, &of);
             w += 3;
+            break;
+        case AGI_STEP_PRODUCTS_RUN:
+            AGI_KERNEL(products)(instructions + w[1], frame, &of);
+            w += 2;
             break;
         case AGI_STEP_LOAD: {
             const num *from = (const num *)frame->each + w[2];
@@ -147,8 +150,8 @@ void AGI_KERNEL(single)(const agi_section *section, agi_frame *frame)
             w += 5;
             break;
         case AGI_STEP_SUMS:
-            add_few(w[0] >> 16, s + w[3], (int32_t)w[4], (num *)frame->totals + w[1],
-                    (int32_t)w[2], frame->scale == 0 && w[5] != 0 && !frame->add,
+            add_few(w[0] >> 16, s + w[3], (int32_t)w[4], (num *)frame->totals + w[1], (int32_t)w[2],
+                    frame->scale == 0 && w[5] != 0 && !frame->add,
                     frame->scale == 0 ? 1 : (num)frame->scale);
             w += 6;
             break;
@@ -193,8 +196,7 @@ void AGI_KERNEL(single)(const agi_section *section, agi_frame *frame)
     }
 #include <wengert/gates.def>
         default:
-            assert(false);
-            return;
+            __builtin_unreachable(); /* so that nothing asks whether there is such a step */
         }
     }
 }

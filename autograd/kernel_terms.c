@@ -5,13 +5,11 @@
  */
 #include "kernel_grid.h"
 #include "kernel_math.h"
+#include "kernel_shuffle.h"
 
 static inline num add_up(vec v)
 {
-    num sum = v[0];
-    for (size_t i = 1; i < WIDTH; i++)
-        sum += v[i];
-    return sum;
+    return add_across(&v, 1)[0];
 }
 
 /* ---- Sums of products ------------------------------------------------------------------------ */
@@ -57,9 +55,18 @@ static inline term find_term(const agi_factors *f, const spaces *s)
         q = held;
         q_step = held_step;
     }
-    return (term){p.at,   q.at,     p.row,     q.row,          p_step,
-                  q_step, p.column, q.column,  f->repeat,      (num)f->factor,
-                  find_kind(f->chain, p.column, q.column), f->chain};
+    return (term){p.at,
+                  q.at,
+                  p.row,
+                  q.row,
+                  p_step,
+                  q_step,
+                  p.column,
+                  q.column,
+                  f->repeat,
+                  (num)f->factor,
+                  find_kind(f->chain, p.column, q.column),
+                  f->chain};
 }
 
 static inline num multiply(bool chain, num p, num q)
@@ -96,19 +103,19 @@ static AGI_INLINE void add_term(vec *sum, const term *t, size_t column, size_t v
     const num *p = t->p, *q = t->q;
     const vec factor = splat(t->factor);
 #define EACH_PRODUCT for (uint32_t r = t->repeat; r > 0; r--, p += t->p_step, q += t->q_step)
-#define EACH_VECTOR                                                                                \
-    _Pragma("GCC unroll 8")                                                                        \
-    for (size_t v = 0; v < vectors; v++)
+#define EACH_VECTOR _Pragma("GCC unroll 16") for (size_t v = 0; v < vectors; v++)
     switch (t->kind) {
     case KIND_NUMBER:
-        EACH_PRODUCT {
+        EACH_PRODUCT
+        {
             const vec product = factor * splat(multiply(t->chain, *p, *q));
             EACH_VECTOR sum[v] += product;
         }
         break;
     case KIND_STREAM:
         p += column;
-        EACH_PRODUCT {
+        EACH_PRODUCT
+        {
             const vec scale = factor * splat(*q);
             EACH_VECTOR sum[v] += scale * fetch_beside(p, v, n);
         }
@@ -116,15 +123,18 @@ static AGI_INLINE void add_term(vec *sum, const term *t, size_t column, size_t v
     case KIND_PAIR:
         p += column;
         q += column;
-        EACH_PRODUCT {
+        EACH_PRODUCT
+        {
             EACH_VECTOR sum[v] += factor * (fetch_beside(p, v, n) * fetch_beside(q, v, n));
         }
         break;
     case KIND_CHAIN:
         p += column;
         q += column;
-        EACH_PRODUCT {
-            EACH_VECTOR {
+        EACH_PRODUCT
+        {
+            EACH_VECTOR
+            {
                 const vec a = fetch_beside(p, v, n), b = fetch_beside(q, v, n);
                 sum[v] += factor * choose(a == (vec){0}, (vec){0}, a * b);
             }
@@ -133,8 +143,10 @@ static AGI_INLINE void add_term(vec *sum, const term *t, size_t column, size_t v
     default:
         p += (ptrdiff_t)column * t->p_column;
         q += (ptrdiff_t)column * t->q_column;
-        EACH_PRODUCT {
-            EACH_VECTOR {
+        EACH_PRODUCT
+        {
+            EACH_VECTOR
+            {
                 const vec a = fetch(p, t->p_column, v, n), b = fetch(q, t->q_column, v, n);
                 const mask none = t->chain ? a == (vec){0} : (mask){0};
                 sum[v] += factor * choose(none, (vec){0}, a * b);
@@ -168,8 +180,8 @@ static inline void go_down(term *t, size_t rows)
 static AGI_INLINE void sum_block(const products *of, size_t column, size_t vectors, size_t n,
                                  num *out)
 {
-    vec total[8];
-#pragma GCC unroll 8
+    vec total[16];
+#pragma GCC unroll 16
     for (size_t v = 0; v < vectors; v++)
         total[v] = (vec){0};
     for (size_t i = 0; i < of->count; i++) {
@@ -185,7 +197,7 @@ static AGI_INLINE void sum_block(const products *of, size_t column, size_t vecto
     if (n < WIDTH) {
         store_part(out, total[0], n);
     } else {
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (size_t v = 0; v < vectors; v++)
             store(out + v * WIDTH, total[v]);
     }
@@ -195,6 +207,8 @@ static AGI_INLINE void sum_block(const products *of, size_t column, size_t vecto
 static void sum_row(const products *of, size_t columns, num *out)
 {
     size_t column = 0;
+    for (; AGI_VECTOR_BYTES == 64 && column + 16 * WIDTH <= columns; column += 16 * WIDTH)
+        sum_block(of, column, 16, 16 * WIDTH, out + column);
     for (; AGI_VECTOR_BYTES == 64 && column + 8 * WIDTH <= columns; column += 8 * WIDTH)
         sum_block(of, column, 8, 8 * WIDTH, out + column);
     for (; column + 4 * WIDTH <= columns; column += 4 * WIDTH)
@@ -203,6 +217,38 @@ static void sum_row(const products *of, size_t columns, num *out)
         sum_block(of, column, 1, WIDTH, out + column);
     if (column < columns)
         sum_block(of, column, 1, columns - column, out + column);
+}
+
+/* With a single lane. */
+static inline term find_single_term(const agi_factors *f, const spaces *s)
+{
+    const bool turn = !f->chain && f->p.stride == 0;
+    const agi_vector p = turn ? f->q : f->p, q = turn ? f->p : f->q;
+    return (term){.p = s->of[p.space] + p.at,
+                  .q = s->of[q.space] + q.at,
+                  .p_step = turn ? f->q_step : f->p_step,
+                  .q_step = turn ? f->p_step : f->q_step,
+                  .p_column = p.stride,
+                  .q_column = q.stride,
+                  .repeat = f->repeat,
+                  .factor = (num)f->factor,
+                  .kind = find_kind(f->chain, p.stride, q.stride),
+                  .chain = f->chain};
+}
+
+void AGI_KERNEL(products)(const agi_instruction *instruction, const agi_frame *frame,
+                          const spaces *s)
+{
+    products of;
+    of.first = agi_factors_of(frame->records, instruction);
+    of.count = instruction->terms;
+    of.row = 0;
+    if (of.count > MOST_TERMS)
+        of.spaces = *s;
+    else
+        for (size_t t = 0; t < of.count; t++)
+            of.terms[t] = find_single_term(of.first + t, s);
+    sum_row(&of, instruction->n, (num *)frame->slots + instruction->out);
 }
 
 static void sum_products(const agi_instruction *instruction, agi_frame *frame)
@@ -368,23 +414,26 @@ static inline mask count_from(size_t k)
 #undef ADD_TO_K
 }
 
-/* One of the lanes of some vectors for all of them: the largest; among equals, the first. */
-static inline largest find_largest_of(size_t n, const largest *most)
+/* Of two vectors, lane by lane: the larger; among equals, the first. */
+static inline void keep_larger(largest *most, largest other)
 {
-    num value[WIDTH], best = most[0].value[0];
-    whole best_at = most[0].at[0];
-    for (size_t v = 0; v < n; v++) {
-        store(value, most[v].value);
-        for (size_t i = 0; i < WIDTH; i++) {
-            const bool nan = value[i] != value[i], best_nan = best != best;
-            const bool tie = (nan && best_nan) || value[i] == best;
-            if (tie ? most[v].at[i] < best_at : nan || (!best_nan && value[i] > best)) {
-                best = value[i];
-                best_at = most[v].at[i];
-            }
-        }
-    }
-    return (largest){splat(best), (mask){0} + best_at};
+    const mask is_nan = NE(most->value, most->value), other_nan = NE(other.value, other.value);
+    const mask tie = (is_nan & other_nan) | EQ(most->value, other.value);
+    const mask better = (tie & (other.at < most->at)) |
+                        (~tie & ~is_nan & (other_nan | GT(other.value, most->value)));
+    most->value = choose(better, other.value, most->value);
+    most->at = (better & other.at) | (~better & most->at);
+}
+
+/* One of the lanes for all of them. */
+static inline largest find_largest_of(largest most)
+{
+#define STAGE(s)                                                                                   \
+    keep_larger(&most, (largest){AGI_SHUFFLE(most.value, most.value, AGI_SWAP_##s),                \
+                                 AGI_SHUFFLE(most.at, most.at, AGI_SWAP_##s)});
+    AGI_STAGES(STAGE)
+#undef STAGE
+    return most;
 }
 
 /* Of all terms, in a few chains that don't wait for each other. */
@@ -395,17 +444,21 @@ static AGI_INLINE largest find_largest(const terms *t)
     };
     largest most[CHAINS];
     size_t k = 0;
-    for (size_t c = 0; c < CHAINS; c++)
-        most[c] = (largest){get_terms(&t->x, 0, t->n < WIDTH ? t->n : WIDTH), count_from(0)};
-    if (t->x.index == NULL && t->x.step == 1)
+    most[0] = (largest){get_terms(&t->x, 0, t->n), count_from(0)};
+    if (t->x.index == NULL && t->x.step == 1 && t->n >= CHAINS * WIDTH) {
+        for (size_t c = 1; c < CHAINS; c++)
+            most[c] = most[0];
         for (; k + CHAINS * WIDTH <= t->n; k += CHAINS * WIDTH) {
             UNROLL
             for (size_t c = 0; c < CHAINS; c++)
                 look_at(&most[c], load(t->x.at + k + c * WIDTH), count_from(k + c * WIDTH));
         }
+        for (size_t c = 1; c < CHAINS; c++)
+            keep_larger(&most[0], most[c]);
+    }
     for (; k < t->n; k += WIDTH)
         look_at(&most[0], get_terms(&t->x, k, t->n - k), count_from(k));
-    return find_largest_of(CHAINS, most);
+    return find_largest_of(most[0]);
 }
 
 /* A single lane: WIDTH terms at a time. What is there only to fill the last vector has a greater

@@ -221,9 +221,10 @@ static bool is_short(const ag_program *program, const agi_instruction *at)
 
 /* ---- Instructions ---------------------------------------------------------------------------- */
 
-static ag_status write_whole(writer *w, uint32_t index)
+/* AGI_STEP_WHOLE or AGI_STEP_PRODUCTS_RUN */
+static ag_status write_whole(writer *w, uint32_t what, uint32_t index)
 {
-    uint32_t *words = add_step(w, AGI_STEP_WHOLE, 0, 1);
+    uint32_t *words = add_step(w, what, 0, 1);
     if (words == NULL)
         return AG_OUT_OF_MEMORY;
     words[0] = index;
@@ -354,9 +355,9 @@ static ag_status write_instruction(writer *w, uint32_t index)
         return write_outputs(w, at);
     if (few && (sums ? is_short(w->program, at) : count_operands(at->op) > 0))
         return write_elements(w, index);
-    if (sums && at->n == 1)
-        return write_products(w, index);
-    return is_run(at) ? write_run(w, at) : write_whole(w, index);
+    if (sums)
+        return at->n == 1 ? write_products(w, index) : write_whole(w, AGI_STEP_PRODUCTS_RUN, index);
+    return is_run(at) ? write_run(w, at) : write_whole(w, AGI_STEP_WHOLE, index);
 }
 
 ag_status agi_write_steps(ag_program *program, agi_section *section)
