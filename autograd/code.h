@@ -321,6 +321,8 @@ typedef struct agi_scan_step {
 enum {
     AGI_STEP_END = AGI_OP_COUNT,
     AGI_STEP_WHOLE,        /* an instruction as it is */
+    AGI_STEP_AFFINE,       /* which record; out */
+    AGI_STEP_OUTER,        /* which record */
     AGI_STEP_PRODUCTS,     /* of a single element: out, the instruction */
     AGI_STEP_PRODUCTS_RUN, /* of more: the instruction */
     AGI_STEP_LOAD,         /* how many; out, the first each input */

@@ -128,6 +128,14 @@ void AGI_KERNEL(single)(const agi_section *section, agi_frame *frame)
             AGI_KERNEL(instruction)(instructions + w[1], frame);
             w += 2;
             break;
+        case AGI_STEP_AFFINE:
+            AGI_KERNEL(affine)(frame->records->affine + w[1], w[2], frame);
+            w += 3;
+            break;
+        case AGI_STEP_OUTER:
+            AGI_KERNEL(outer)(frame->records->outer + w[1], frame);
+            w += 2;
+            break;
         case AGI_STEP_PRODUCTS:
             s[w[1]] = sum_products(instructions + w[2], frame, &of);
             w += 3;

@@ -42,31 +42,24 @@ static kind find_kind(bool chain, ptrdiff_t p, ptrdiff_t q)
     return p == 1 && q == 0 && !chain ? KIND_STREAM : KIND_OTHER;
 }
 
-static inline term find_term(const agi_factors *f, const spaces *s)
+/* Members are set one by one: a struct that is copied waits for what has just been written. */
+static inline void find_term(term *t, const agi_factors *f, const spaces *s)
 {
-    source p = find_source(s, f->p), q = find_source(s, f->q);
-    ptrdiff_t p_step = find_step(s, f->p.space, f->p_step);
-    ptrdiff_t q_step = find_step(s, f->q.space, f->q_step);
-    if (!f->chain && p.column == 0) {
-        const source held = p;
-        const ptrdiff_t held_step = p_step;
-        p = q;
-        p_step = q_step;
-        q = held;
-        q_step = held_step;
-    }
-    return (term){p.at,
-                  q.at,
-                  p.row,
-                  q.row,
-                  p_step,
-                  q_step,
-                  p.column,
-                  q.column,
-                  f->repeat,
-                  (num)f->factor,
-                  find_kind(f->chain, p.column, q.column),
-                  f->chain};
+    const bool turn = !f->chain && find_source(s, f->p).column == 0;
+    const agi_vector p = turn ? f->q : f->p, q = turn ? f->p : f->q;
+    const source of_p = find_source(s, p), of_q = find_source(s, q);
+    t->p = of_p.at;
+    t->q = of_q.at;
+    t->p_row = of_p.row;
+    t->q_row = of_q.row;
+    t->p_column = of_p.column;
+    t->q_column = of_q.column;
+    t->p_step = find_step(s, p.space, turn ? f->q_step : f->p_step);
+    t->q_step = find_step(s, q.space, turn ? f->p_step : f->q_step);
+    t->repeat = f->repeat;
+    t->factor = (num)f->factor;
+    t->kind = find_kind(f->chain, of_p.column, of_q.column);
+    t->chain = f->chain;
 }
 
 static inline num multiply(bool chain, num p, num q)
@@ -188,7 +181,7 @@ static AGI_INLINE void sum_block(const products *of, size_t column, size_t vecto
         const term *t = &of->terms[i];
         term found;
         if (of->count > MOST_TERMS) {
-            found = find_term(of->first + i, &of->spaces);
+            find_term(&found, of->first + i, &of->spaces);
             go_down(&found, of->row);
             t = &found;
         }
@@ -219,23 +212,6 @@ static void sum_row(const products *of, size_t columns, num *out)
         sum_block(of, column, 1, columns - column, out + column);
 }
 
-/* With a single lane. */
-static inline term find_single_term(const agi_factors *f, const spaces *s)
-{
-    const bool turn = !f->chain && f->p.stride == 0;
-    const agi_vector p = turn ? f->q : f->p, q = turn ? f->p : f->q;
-    return (term){.p = s->of[p.space] + p.at,
-                  .q = s->of[q.space] + q.at,
-                  .p_step = turn ? f->q_step : f->p_step,
-                  .q_step = turn ? f->p_step : f->q_step,
-                  .p_column = p.stride,
-                  .q_column = q.stride,
-                  .repeat = f->repeat,
-                  .factor = (num)f->factor,
-                  .kind = find_kind(f->chain, p.stride, q.stride),
-                  .chain = f->chain};
-}
-
 void AGI_KERNEL(products)(const agi_instruction *instruction, const agi_frame *frame,
                           const spaces *s)
 {
@@ -247,7 +223,7 @@ void AGI_KERNEL(products)(const agi_instruction *instruction, const agi_frame *f
         of.spaces = *s;
     else
         for (size_t t = 0; t < of.count; t++)
-            of.terms[t] = find_single_term(of.first + t, s);
+            find_term(&of.terms[t], of.first + t, s);
     sum_row(&of, instruction->n, (num *)frame->slots + instruction->out);
 }
 
@@ -267,7 +243,7 @@ static void sum_products(const agi_instruction *instruction, agi_frame *frame)
         shape = flatten(shape);
     const size_t found = of.count <= MOST_TERMS ? of.count : 0;
     for (size_t t = 0; t < found; t++)
-        of.terms[t] = find_term(first + t, &of.spaces);
+        find_term(&of.terms[t], first + t, &of.spaces);
     num *out = (num *)frame->slots + (size_t)instruction->out * frame->lanes;
     for (of.row = 0; of.row < shape.rows; of.row++, out += shape.columns) {
         sum_row(&of, shape.columns, out);
@@ -407,11 +383,12 @@ static AGI_INLINE vec fold_lanes(const terms *t, size_t lane, fold_start start, 
     return end(s, most.value);
 }
 
+/* k, k + 1, ... */
 static inline mask count_from(size_t k)
 {
-#define ADD_TO_K(i) (whole)(k + (i))
-    return (mask){EACH(ADD_TO_K)};
-#undef ADD_TO_K
+#define ITSELF(i) i
+    return (mask){EACH(ITSELF)} + (whole)k;
+#undef ITSELF
 }
 
 /* Of two vectors, lane by lane: the larger; among equals, the first. */

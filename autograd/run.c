@@ -478,8 +478,12 @@ static void cut_batch(run *r)
 {
     const size_t lanes = r->program->lanes, threads = r->workspace->threads;
     const double work = r->workspace->work * (double)r->batch;
-    r->blocks = r->batch / lanes + (r->batch % lanes != 0);
-    r->chunks = choose_chunks(r, work);
+    if (r->batch <= lanes) { /* small runs would notice the divisions */
+        r->blocks = r->chunks = r->batch > 0;
+    } else {
+        r->blocks = r->batch / lanes + (r->batch % lanes != 0);
+        r->chunks = choose_chunks(r, work);
+    }
     /* Where several blocks have to read the shared array before sum, which may be the same, is
      * written to, or one reads it after the first sums, totals are made elsewhere. */
     r->direct = r->scale == 0 || (r->blocks <= 1 && !r->workspace->late_reads);
@@ -491,6 +495,8 @@ static void cut_batch(run *r)
 /* The first block of a chunk; of the last chunk + 1, the end. */
 static size_t find_block(const run *r, size_t chunk)
 {
+    if (r->chunks == 1)
+        return chunk * r->blocks;
     const size_t whole = r->blocks / r->chunks, rest = r->blocks % r->chunks;
     return chunk * whole + (chunk < rest ? chunk : rest);
 }

@@ -221,13 +221,22 @@ static bool is_short(const ag_program *program, const agi_instruction *at)
 
 /* ---- Instructions ---------------------------------------------------------------------------- */
 
-/* AGI_STEP_WHOLE or AGI_STEP_PRODUCTS_RUN */
-static ag_status write_whole(writer *w, uint32_t what, uint32_t index)
+static ag_status write_one(writer *w, uint32_t what, uint32_t word)
 {
     uint32_t *words = add_step(w, what, 0, 1);
     if (words == NULL)
         return AG_OUT_OF_MEMORY;
-    words[0] = index;
+    words[0] = word;
+    return AG_OK;
+}
+
+static ag_status write_two(writer *w, uint32_t what, uint32_t first, uint32_t second)
+{
+    uint32_t *words = add_step(w, what, 0, 2);
+    if (words == NULL)
+        return AG_OUT_OF_MEMORY;
+    words[0] = first;
+    words[1] = second;
     return AG_OK;
 }
 
@@ -323,17 +332,6 @@ static ag_status write_outputs(writer *w, const agi_instruction *at)
     return AG_OK;
 }
 
-static ag_status write_products(writer *w, uint32_t index)
-{
-    const agi_instruction *at = &w->section->instructions[index];
-    uint32_t *words = add_step(w, AGI_STEP_PRODUCTS, 0, 2);
-    if (words == NULL)
-        return AG_OUT_OF_MEMORY;
-    words[0] = at->out;
-    words[1] = index;
-    return AG_OK;
-}
-
 /* A few elements one by one. */
 static ag_status write_elements(writer *w, uint32_t index)
 {
@@ -347,17 +345,26 @@ static ag_status write_elements(writer *w, uint32_t index)
 static ag_status write_instruction(writer *w, uint32_t index)
 {
     const agi_instruction *at = &w->section->instructions[index];
-    const bool sums = at->op == AGI_OP_PRODUCTS, few = at->n <= MOST_ELEMENTS;
-    if (at->op == AGI_OP_LOAD && at->n <= MOST_NUMBERS)
-        return write_load(w, at);
-    if ((at->op == AGI_OP_STORE || at->op == AGI_OP_SUMS) && at->n <= MOST_NUMBERS &&
-        at->x[0].space == AGI_SLOTS)
-        return write_outputs(w, at);
-    if (few && (sums ? is_short(w->program, at) : count_operands(at->op) > 0))
+    const bool sums = at->op == AGI_OP_PRODUCTS, few = at->n <= MOST_NUMBERS;
+    if (at->n <= MOST_ELEMENTS && (sums ? is_short(w->program, at) : count_operands(at->op) > 0))
         return write_elements(w, index);
-    if (sums)
-        return at->n == 1 ? write_products(w, index) : write_whole(w, AGI_STEP_PRODUCTS_RUN, index);
-    return is_run(at) ? write_run(w, at) : write_whole(w, AGI_STEP_WHOLE, index);
+    switch (at->op) {
+    case AGI_OP_AFFINE:
+        return write_two(w, AGI_STEP_AFFINE, at->more, at->out);
+    case AGI_OP_OUTER:
+        return write_one(w, AGI_STEP_OUTER, at->more);
+    case AGI_OP_PRODUCTS:
+        return at->n == 1 ? write_two(w, AGI_STEP_PRODUCTS, at->out, index)
+                          : write_one(w, AGI_STEP_PRODUCTS_RUN, index);
+    case AGI_OP_LOAD:
+        return few ? write_load(w, at) : write_one(w, AGI_STEP_WHOLE, index);
+    case AGI_OP_STORE:
+    case AGI_OP_SUMS:
+        return few && at->x[0].space == AGI_SLOTS ? write_outputs(w, at)
+                                                  : write_one(w, AGI_STEP_WHOLE, index);
+    default:
+        return is_run(at) ? write_run(w, at) : write_one(w, AGI_STEP_WHOLE, index);
+    }
 }
 
 ag_status agi_write_steps(ag_program *program, agi_section *section)
