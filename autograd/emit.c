@@ -582,6 +582,24 @@ static ag_status emit_group(emission *e, const agi_group *group)
     }
 }
 
+/* Room for what the groups become, so that nothing large is copied as it grows. */
+static ag_status reserve_instructions(agi_plan *plan)
+{
+    agi_section *section = plan->section;
+    agi_records *records = &plan->program->records;
+    uint64_t factors = records->factors_count;
+    for (uint32_t g = 0; g < plan->groups_count; g++)
+        if (plan->groups[g].op == AGI_OP_PRODUCTS)
+            factors += plan->code->at[plan->members[plan->groups[g].begin]].b;
+    return agi_memory_grow(plan->memory, (void **)&section->instructions,
+                           sizeof(*section->instructions), &section->capacity,
+                           plan->groups_count, UINT32_MAX) != AG_OK
+               ? AG_OUT_OF_MEMORY
+               : agi_memory_grow(plan->memory, (void **)&records->factors,
+                                 sizeof(*records->factors), &records->factors_capacity, factors,
+                                 UINT32_MAX);
+}
+
 static ag_status emit_groups(emission *e, const uint32_t *ends)
 {
     agi_plan *plan = e->plan;
@@ -604,7 +622,7 @@ ag_status agi_emit_section(agi_plan *plan)
 {
     emission e = {.plan = plan, .slots = {.memory = plan->memory}};
     uint32_t *ends = agi_new_array(plan->memory, plan->groups_count, sizeof(*ends));
-    ag_status status = ends == NULL ? AG_OUT_OF_MEMORY : AG_OK;
+    ag_status status = ends == NULL ? AG_OUT_OF_MEMORY : reserve_instructions(plan);
     if (status == AG_OK) {
         find_last_uses(plan);
         sort_by_last_use(plan, ends);

@@ -20,7 +20,7 @@
 #if defined(MADV_HUGEPAGE)
 enum {
     HUGE_PAGE = 2 << 20,
-    LARGE = 2 * HUGE_PAGE
+    LARGE = HUGE_PAGE / 2 /* more than that would be wasted on less */
 };
 
 static void *resize_large(void *pointer, size_t old_size, size_t new_size)

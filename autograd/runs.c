@@ -173,6 +173,9 @@ static void write_members(agi_plan *plan, uint32_t n, const agi_keyed *nodes)
  * goes upwards. */
 static void order_bucket(agi_plan *plan, uint32_t n, agi_keyed *nodes)
 {
+    enum {
+        LONG = 64 /* elements of a run */
+    };
     const uint32_t *members = plan->members + plan->members_count;
     write_members(plan, n, nodes);
     if (n < 2 || stands_alone(plan->code->ops[members[0]]))
@@ -181,6 +184,8 @@ static void order_bucket(agi_plan *plan, uint32_t n, agi_keyed *nodes)
     if (is_sorted(n, nodes))
         return;
     const uint32_t runs = count_runs(plan, n, members);
+    if (runs <= n / LONG) /* good enough not to be sorted */
+        return;
     qsort(nodes, n, sizeof(*nodes), compare_keys);
     write_members(plan, n, nodes);
     if (count_runs(plan, n, members) <= runs)

@@ -370,7 +370,10 @@ static ag_status write_instruction(writer *w, uint32_t index)
 ag_status agi_write_steps(ag_program *program, agi_section *section)
 {
     writer w = {.program = program, .memory = &program->memory, .section = section};
-    ag_status status = AG_OK;
+    const uint64_t about = 4 * (uint64_t)section->count; /* words */
+    ag_status status =
+        agi_memory_grow(w.memory, (void **)&section->steps, sizeof(*section->steps),
+                        &section->steps_capacity, about < UINT32_MAX ? about : 0, UINT32_MAX);
     for (uint32_t i = 0; i < section->count && status == AG_OK; i++)
         status = write_instruction(&w, i);
     if (status == AG_OK && add_step(&w, AGI_STEP_END, 0, 0) == NULL)

@@ -1275,7 +1275,7 @@ static void test_large_arrays_keep_their_contents(void **state)
 {
     (void)state;
     enum {
-        NODES = 600000 /* numbers take 4 MiB from 2^18 nodes on */
+        NODES = 600000 /* numbers take 1 MiB from 2^17 nodes on */
     };
     ag_graph *const large = ag_graph_new(NULL);
     assert_non_null(large);
