@@ -154,7 +154,7 @@ static const agi_instruction body[] = {
 #define COUNT(array) (sizeof(array) / sizeof(*(array)))
 #define SECTION(array, n)                                                                          \
     {                                                                                              \
-        (agi_instruction *)(uintptr_t)(array), COUNT(array), COUNT(array), n                       \
+        .instructions = (agi_instruction *)(uintptr_t)(array), .count = COUNT(array), .slots = n   \
     }
 
 static const char expected[] =
