@@ -763,6 +763,162 @@ static void test_long_sum(void **state)
     assert_int_equal(code.at[3].b, LENGTH + 1);
 }
 
+/* ---- single.c -------------------------------------------------------------------------------- */
+
+/* A slot as "s3", or what is imported into it: "w1", "u0" (computed once), "2.5". */
+static int put_slot(char *to, size_t size, const agi_section *section, uint32_t slot)
+{
+    if (slot < section->slots)
+        return snprintf(to, size, "s%lu", (unsigned long)slot);
+    assert_true(slot - section->slots < section->imports_count);
+    const agi_vector x = section->imports[slot - section->slots];
+    if (x.space == AGI_CONSTANTS)
+        return snprintf(to, size, "%g", program->constants[x.at]);
+    return snprintf(to, size, "%c%lu", x.space == AGI_SHARED ? 'w' : 'u', (unsigned long)x.at);
+}
+
+static const struct {
+    const char *before;
+    uint32_t words;
+} term_kinds[] = {
+#define TERM(name, words) {#name, words},
+    AGI_TERM_KINDS(TERM)
+#undef TERM
+};
+
+/* "(PRODUCT s0 w1) (MINUS s2)": how a step of a sum reads; returns its words. */
+static uint32_t put_sum(char *to, size_t size, const agi_section *section, const uint32_t *step)
+{
+    const uint32_t index = (step[0] & 0xFFFF) - AGI_STEP_SUM, row = index / AGI_TERM_COUNT;
+    const uint32_t kinds[] = {row < 2 ? index % AGI_TERM_COUNT : row / 2 - 1,
+                              index % AGI_TERM_COUNT};
+    uint32_t at = 2;
+    int used = snprintf(to, size, "%s", row % 2 == 1 ? "more" : "sum");
+    for (uint32_t k = 0; k < (row < 2 ? 1u : 2u); k++) {
+        used += snprintf(to + used, size - (size_t)used, " (%s", term_kinds[kinds[k]].before);
+        for (uint32_t i = 0; i < term_kinds[kinds[k]].words; i++) {
+            used += snprintf(to + used, size - (size_t)used, " ");
+            used += put_slot(to + used, size - (size_t)used, section, step[at++]);
+        }
+        used += snprintf(to + used, size - (size_t)used, ")");
+    }
+    return at;
+}
+
+static uint32_t put_gate(char *to, size_t size, const agi_section *section, const uint32_t *step,
+                         uint32_t operands)
+{
+    int used = snprintf(to, size, "%s", agi_op_name((uint8_t)step[0]));
+    for (uint32_t k = 0; k < operands; k++) {
+        used += snprintf(to + used, size - (size_t)used, " ");
+        used += put_slot(to + used, size - (size_t)used, section, step[2 + k]);
+    }
+    return 2 + operands;
+}
+
+static uint32_t put_step(char *to, size_t size, const agi_section *section, const uint32_t *step)
+{
+    static const struct {
+        const char *name;
+        uint32_t words;
+    } others[] = {
+        {"end", 1},          {"whole", 2}, {"affine", 3}, {"outer", 2}, {"products", 3},
+        {"products run", 2}, {"load", 3},  {"store", 5},  {"sums", 6},  {"run", 10},
+    };
+    const uint32_t what = step[0] & 0xFFFF, n = step[0] >> 16;
+    if (what >= AGI_STEP_SUM)
+        return put_sum(to, size, section, step);
+    if (what >= AGI_STEP_END) {
+        const uint32_t other = what - AGI_STEP_END;
+        int used = snprintf(to, size, "%s", others[other].name);
+        if (n > 0)
+            (void)snprintf(to + used, size - (size_t)used, " %lu", (unsigned long)n);
+        return others[other].words;
+    }
+    const agi_form form = (agi_form)agi_gate_forms[what];
+    return put_gate(to, size, section, step,
+                    form == AGI_FORM_TERNARY                       ? 3
+                    : form == AGI_FORM_UNARY || what == AGI_DETACH ? 1
+                                                                   : 2);
+}
+
+static void check_steps(const agi_section *section, const char *expected, const char *file,
+                        int line)
+{
+    char text[2048] = "";
+    size_t used = 0;
+    for (uint32_t at = 0; at < section->steps_count;) {
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "%s", at == 0 ? "" : "; ");
+        at += put_step(text + used, sizeof(text) - used, section, section->steps + at);
+        used += strlen(text + used);
+    }
+    if (strcmp(text, expected) == 0)
+        return;
+    print_error("the steps are %s\nnot           %s\n", text, expected);
+    _fail(file, line);
+}
+
+#define assert_steps(section, expected) check_steps(section, expected, __FILE__, __LINE__)
+
+static void test_steps(void **state)
+{
+    (void)state;
+    const six in = make_six();
+    /* sums two terms at a time; factors and parameters are imports, each of them one */
+    ag_value y[] = {ag_add(ag_scale(ag_mul(in.w[0], in.x[0]), 2.5), in.x[1]),
+                    ag_sub(ag_sub(in.x[2], ag_mul(in.w[0], in.x[1])), ag_scale(in.x[0], 2.5))};
+    compile_six(&in, 2, y, false);
+    assert_steps(&program->body, "load 3; sum (PLUS s1) (SCALED 2.5 w0 s0); "
+                                 "sum (PLUS s2) (MINUS_PRODUCT w0 s1); more (PRODUCT -2.5 s0); "
+                                 "sums 2; end");
+    assert_int_equal(program->body.imports_count, 3);
+
+    /* two or three elements are taken apart, chains keep their rule */
+    const ag_value z = ag_mul(in.x[0], ag_tanh(in.x[1]));
+    ag_value both[] = {ag_exp(in.x[0]), ag_exp(in.x[2]),
+                       ag_add(ag_neg(ag_chain(in.x[0], in.x[1])), ag_chain(z, in.w[2]))};
+    compile_six(&in, 3, both, false);
+    assert_steps(
+        &program->body,
+        "load 3; tanh s1; exp s0; exp s2; mul s0 s3; sum (MINUS_CHAIN s0 s1) (CHAIN s2 w2); "
+        "sums 2; sums 1; end");
+
+    /* comparisons, and what is computed once */
+    assert_true(ag_lt(in.x[0], ag_exp(in.w[1])));
+    const ag_value last = ag_sin(in.x[2]);
+    compile_six(&in, 1, &last, false);
+    assert_steps(&program->once, "exp w1; end");
+    assert_steps(&program->check, "load 1; lt s0 u0; end");
+    assert_steps(&program->body, "load 1; sin s0; sums 1; end");
+
+    /* no steps: instructions as they are */
+    compile_six(&in, 1, &last, true);
+    assert_null(program->body.steps);
+}
+
+static void test_steps_of_vectors(void **state)
+{
+    (void)state;
+    enum {
+        N = 20
+    };
+    ag_value x[N], y[2 * N + 2];
+    for (size_t i = 0; i < N; i++)
+        x[i] = variable();
+    for (size_t i = 0; i < N; i++) {
+        y[i] = ag_tanh(x[i]);
+        y[N + i] = ag_add(ag_square(x[i]), ag_scale(y[i], 3));
+    }
+    y[2 * N] = ag_dot(N, x, y);
+    y[2 * N + 1] = ag_logsumexp(N, x);
+    program = ag_compile(
+        &(ag_signature){.each = x, .each_count = N, .map = y, .map_count = 2 * N + 2}, NULL);
+    assert_non_null(program);
+    assert_steps(&program->body,
+                 "whole; run; whole; products run; products; whole; whole; store 1; "
+                 "end");
+}
+
 /* ---- What is refused ------------------------------------------------------------------------- */
 
 static void check_refused(const ag_signature *s, ag_status status, const char *message,
@@ -1058,6 +1214,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_runs_in_their_best_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_long_chain, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_long_sum, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_steps, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_steps_of_vectors, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_wrong_inputs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_wrong_outputs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_wrong_comparisons, set_up, tear_down),
