@@ -592,8 +592,8 @@ static ag_status reserve_instructions(agi_plan *plan)
         if (plan->groups[g].op == AGI_OP_PRODUCTS)
             factors += plan->code->at[plan->members[plan->groups[g].begin]].b;
     return agi_memory_grow(plan->memory, (void **)&section->instructions,
-                           sizeof(*section->instructions), &section->capacity,
-                           plan->groups_count, UINT32_MAX) != AG_OK
+                           sizeof(*section->instructions), &section->capacity, plan->groups_count,
+                           UINT32_MAX) != AG_OK
                ? AG_OUT_OF_MEMORY
                : agi_memory_grow(plan->memory, (void **)&records->factors,
                                  sizeof(*records->factors), &records->factors_capacity, factors,

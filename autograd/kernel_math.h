@@ -2,8 +2,8 @@
  *
  * The words of the gate table over vectors, and the functions behind them: SLEEF's
  * (AGI_VECTOR_SLEEF), glibc's libmvec (AGI_VECTOR_LIBMVEC), or libm's lane by lane. Which of them a
- * function takes was measured; what a library gets wrong is mended here, so that every function is
- * within 4 ulp of libm everywhere, with the same special values.
+ * function takes was measured (script/bench functions); what a library gets wrong is mended here, so
+ * that every function is within 4 ulp of libm everywhere, with the same special values.
  */
 #ifndef WENGERT_KERNEL_MATH_H
 #define WENGERT_KERNEL_MATH_H

@@ -12,9 +12,9 @@
 #include <string.h>
 
 enum {
-    GONE = 1,      /* part of another gate's list */
-    VARIES = 2,    /* depends on each inputs */
-    USE = 4,       /* one of its uses: they are counted from this bit on */
+    GONE = 1,        /* part of another gate's list */
+    VARIES = 2,      /* depends on each inputs */
+    USE = 4,         /* one of its uses: they are counted from this bit on */
     MANY = 63 * USE, /* uses, as far as is counted; of an output: always */
     /* Of a varying number with a sign or a constant: with more uses it may be in matrices. */
     FEW = 4 * USE

@@ -8,6 +8,8 @@
 
 #include "engine.h"
 
+#include <wengert/program.h>
+
 #include <pthread.h>
 #include <time.h>
 
@@ -207,14 +209,67 @@ static void test_sizes(void **state)
     assert_true(sizeof(agi_tag) + sizeof(agi_operands) + 2 * sizeof(ag_real) + 1 <= 28);
 }
 
+/* ---- Compiled -------------------------------------------------------------------------------- */
+
+typedef struct meter {
+    size_t bytes, peak;
+} meter;
+
+static void *measure(void *user, void *pointer, size_t old_size, size_t new_size)
+{
+    meter *m = user;
+    void *block = NULL;
+    if (new_size == 0)
+        free(pointer);
+    else
+        block = realloc(pointer, new_size);
+    if (new_size == 0 || block != NULL)
+        m->bytes += new_size - old_size;
+    m->peak = m->bytes > m->peak ? m->bytes : m->peak;
+    return block;
+}
+
+/* Memory in proportion to the gates, with one lane and with several. */
+static const char *compile_deep(ag_graph *graph)
+{
+    enum {
+        GATES = DEEP / 10,
+        BYTES = 300 /* a gate, while compiling */
+    };
+    meter m = {0};
+    const ag_value x = ag_variable(graph, 1);
+    ag_value y = x;
+    for (int i = 0; i < GATES; i++)
+        y = i % 2 == 0 ? ag_max(y, x) : ag_abs(y);
+    ag_program *program =
+        ag_compile(&(ag_signature){.each = &x, .each_count = 1, .map = &y, .map_count = 1},
+                   &(ag_compile_options){.allocator = measure, .allocator_user = &m});
+    NEED(program != NULL);
+    NEED(m.peak <= (size_t)BYTES * GATES);
+    ag_workspace *workspace = ag_workspace_new(program, NULL, NULL);
+    const double each[] = {3, -4};
+    double map[] = {0, 0, 0};
+    NEED(ag_run(program, workspace, 2, &(ag_arrays){.each = each, .map = map}) == AG_OK);
+    NEED(ag_run(program, workspace, 1, &(ag_arrays){.each = each + 1, .map = map + 2}) == AG_OK);
+    NEED(map[0] == 3 && map[1] == 4 && map[2] == 4);
+    ag_workspace_free(workspace);
+    ag_program_free(program);
+    NEED(m.bytes == 0);
+    return NULL;
+}
+
+static void test_a_million_gates_compiled(void **state)
+{
+    (void)state;
+    run_on_small_stack(compile_deep, DEEP / 10 + 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_ten_million_gates),
-        cmocka_unit_test(test_deep_in_check_mode),
-        cmocka_unit_test(test_deep_with_lists),
-        cmocka_unit_test(test_a_million_operands),
-        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_ten_million_gates),  cmocka_unit_test(test_a_million_gates_compiled),
+        cmocka_unit_test(test_deep_in_check_mode), cmocka_unit_test(test_deep_with_lists),
+        cmocka_unit_test(test_a_million_operands), cmocka_unit_test(test_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,8 @@
  */
 #include "gate_list.h"
 
+#include <wengert/program.h>
+
 #include <pthread.h>
 #include <stdio.h>
 
@@ -646,6 +648,50 @@ static void test_zero_rule(void **state)
     assert_int_equal(ag_forward(d2), AG_OK);
 }
 
+/* What is derived is the same number once it is compiled, alone and over lanes. */
+static void compare_compiled(ag_value root, ag_value x)
+{
+    enum {
+        ORDERS = 5
+    };
+    ag_value all[ORDERS];
+    for (int order = 0; order < ORDERS; order++) {
+        all[order] = root;
+        root = derive(root, x);
+    }
+    ag_program *program = ag_compile(
+        &(ag_signature){.each = &x, .each_count = 1, .map = all, .map_count = ORDERS}, NULL);
+    assert_non_null(program);
+    ag_workspace *workspace = ag_workspace_new(program, NULL, NULL);
+    assert_non_null(workspace);
+    const double at = (double)ag_data(x), each[] = {at, at, at};
+    double map[3][ORDERS];
+    for (size_t batch = 1; batch <= 3; batch += 2) {
+        assert_int_equal(
+            ag_run(program, workspace, batch, &(ag_arrays){.each = each, .map = map[0]}), AG_OK);
+        for (int order = 0; order < ORDERS; order++)
+            assert_close(map[batch - 1][order], ag_data(all[order]), ROUNDING);
+    }
+    ag_workspace_free(workspace);
+    ag_program_free(program);
+}
+
+static void test_compiled(void **state)
+{
+    (void)state;
+    for (int at = -1; at <= 0; at++) {
+        const ag_value x = variable(at);
+        for (int power = 2; power <= 3; power++) {
+            compare_compiled(ag_pow_int(x, power), x);
+            compare_compiled(ag_pow(x, constant(power)), x);
+        }
+        compare_compiled(ag_square(x), x);
+        compare_compiled(ag_mul(x, ag_mul(x, x)), x);
+        compare_compiled(ag_select(ag_step(x), ag_log(x), ag_scale(x, 3)), x);
+        compare_compiled(ag_sqrt(ag_relu(x)), x);
+    }
+}
+
 static void test_ties_and_nan(void **state)
 {
     (void)state;
@@ -1182,6 +1228,7 @@ int main(void)
         TEST(test_minima),
         TEST(test_powers_at_zero),
         TEST(test_zero_rule),
+        TEST(test_compiled),
         TEST(test_ties_and_nan),
         TEST(test_closures),
         TEST(test_closures_that_fail),

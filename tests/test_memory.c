@@ -4,69 +4,24 @@
  * allocator or buffer, and each of them running out at every place it can. What is computed there
  * is test_graph.c's business.
  */
-#define _DEFAULT_SOURCE /* as memory.c, below */
+#define _DEFAULT_SOURCE /* as memory.c, in counted_heap.h */
 #include "scenario.h"
 
-#include "arena.h"
-#include "engine.h"
+#include "counted_heap.h"
 
 /* ---- The heap, counted ----------------------------------------------------------------------- */
-
-/* memory.c is the engine's one door to the C library's heap. Compiled in here it takes these
- * functions for those of the C library, and the linker has no need of the library's own. */
-static struct {
-    size_t requests, live;
-    size_t failing; /* the request that fails, from 1; 0: none */
-    bool for_good;  /* and all after it */
-} heap;
-
-static bool is_failing(size_t request, size_t failing, bool for_good)
-{
-    return failing != 0 && (for_good ? request >= failing : request == failing);
-}
-
-static void *count_realloc(void *pointer, size_t size)
-{
-    if (is_failing(++heap.requests, heap.failing, heap.for_good))
-        return NULL;
-    heap.live += pointer == NULL;
-    return realloc(pointer, size);
-}
-
-static void *count_aligned_alloc(size_t alignment, size_t size)
-{
-    if (is_failing(++heap.requests, heap.failing, heap.for_good))
-        return NULL;
-    heap.live++;
-    return aligned_alloc(alignment, size);
-}
-
-static void count_free(void *pointer)
-{
-    heap.live -= pointer != NULL;
-    free(pointer);
-}
-
-#undef _DEFAULT_SOURCE
-#define realloc count_realloc
-#define aligned_alloc count_aligned_alloc
-#define free count_free
-#include "memory.c"
-#undef realloc
-#undef aligned_alloc
-#undef free
 
 static int forget_heap(void **state)
 {
     (void)state;
-    memset(&heap, 0, sizeof(heap));
+    memset(&libc_heap, 0, sizeof(libc_heap));
     return 0;
 }
 
 static int check_heap(void **state)
 {
     (void)state;
-    return heap.live == 0 ? 0 : -1;
+    return libc_heap.live == 0 ? 0 : -1;
 }
 
 /* ---- Marks and rewinds ----------------------------------------------------------------------- */
@@ -311,13 +266,13 @@ static void test_rewind_needs_no_memory(void **state)
             (void)snprintf(name, sizeof(name), "level %d", i);
             assert_int_equal(ag_name(y, name), AG_OK);
         }
-        heap.failing = 1;
-        heap.for_good = true;
+        libc_heap.failing = 1;
+        libc_heap.for_good = true;
         for (int i = LEVELS - 1; i >= 0; i -= round + 1) {
             assert_int_equal(ag_graph_rewind(graph, marks[i]), AG_OK);
             assert_int_equal(alive, i);
         }
-        heap.failing = 0;
+        libc_heap.failing = 0;
         assert_int_equal(ag_graph_rewind(graph, marks[0]), AG_OK);
     }
     ag_graph_free(graph);
@@ -435,7 +390,7 @@ static void test_memory_stays_constant(void **state)
         if (i == 0) {
             first = last;
             bytes = ag_graph_bytes(graph);
-            requests = heap.requests;
+            requests = libc_heap.requests;
         }
         if (ag_graph_rewind(graph, mark) != AG_OK)
             fail_msg("step %d: %s", i, ag_error_message(graph));
@@ -445,7 +400,7 @@ static void test_memory_stays_constant(void **state)
     assert_int_equal(alive, 0);
     assert_int_equal(ag_graph_count(graph), N);
     assert_int_equal(ag_graph_bytes(graph), bytes);
-    assert_int_equal(heap.requests, requests); /* not one in 99,999 steps */
+    assert_int_equal(libc_heap.requests, requests); /* not one in 99,999 steps */
     for (int i = 0; i < N; i++)
         assert_true(isfinite(ag_data(weights[i])));
     ag_graph_free(graph);
@@ -587,7 +542,7 @@ static void test_allocator(void **state)
     tell(NULL, &expected);
     ag_graph_free(expected.graph);
     assert_int_equal(expected.alive, 0);
-    const size_t requests = heap.requests;
+    const size_t requests = libc_heap.requests;
     for (size_t i = 0; i < offset_count; i++) {
         const ag_graph_options options = keep_for(&k, offsets[i]);
         tell(&options, &s);
@@ -599,7 +554,7 @@ static void test_allocator(void **state)
         assert_all_given_back(&k);
         assert_int_equal(s.alive, 0);
     }
-    assert_int_equal(heap.requests, requests); /* the allocator was the only source */
+    assert_int_equal(libc_heap.requests, requests); /* the allocator was the only source */
 }
 
 /* ---- Failures -------------------------------------------------------------------------------- */
@@ -676,11 +631,12 @@ static void test_each_allocation_fails(void **state)
     ag_graph_free(expected.graph);
     for (int for_good = 0; for_good < 2; for_good++) {
         const ag_graph_options options = keep_for(&k, for_good != 0 ? 3 : UNEVEN);
-        k.for_good = heap.for_good = for_good != 0;
+        k.for_good = libc_heap.for_good = for_good != 0;
         const failures kept = fail_each(&options, &k.requests, &k.failing, &expected);
         assert_all_given_back(&k);
-        const failures on_heap = fail_each(NULL, &heap.requests, &heap.failing, &expected);
-        assert_int_equal(heap.live, 0);
+        const failures on_heap =
+            fail_each(NULL, &libc_heap.requests, &libc_heap.failing, &expected);
+        assert_int_equal(libc_heap.live, 0);
         assert_true(kept.count > 40);
         assert_int_equal(on_heap.count, kept.count);
         assert_int_equal(on_heap.survived, kept.survived);
@@ -709,17 +665,17 @@ static void test_gradcheck_runs_out_of_memory(void **state)
             ag_gradcheck_row rows[3];
             bool passed = true;
             ag_error_details error;
-            heap.requests = 0;
-            heap.failing = n;
-            heap.for_good = for_good != 0;
+            libc_heap.requests = 0;
+            libc_heap.failing = n;
+            libc_heap.for_good = for_good != 0;
             const ag_status status =
                 ag_gradcheck(multiply_and_grow, &alive, 3, at, NULL, rows, &passed, &error);
-            heap.failing = 0;
-            assert_int_equal(heap.live, 0);
+            libc_heap.failing = 0;
+            assert_int_equal(libc_heap.live, 0);
             assert_int_equal(alive, 0);
             assert_int_equal(error.status, status);
             assert_int_equal(passed, status == AG_OK);
-            if (heap.requests < n) {
+            if (libc_heap.requests < n) {
                 assert_int_equal(status, AG_OK);
                 assert_true(n > 10);
                 break;
@@ -863,7 +819,7 @@ static void test_buffer_tells_the_same_story(void **state)
     static scenario expected, s;
     tell(NULL, &expected);
     ag_graph_free(expected.graph);
-    heap.requests = 0;
+    libc_heap.requests = 0;
     for (size_t misfit = 0; misfit < 16; misfit++) {
         const buffer b = make_buffer(200000, misfit);
         tell(&(ag_graph_options){.buffer = b.start, .buffer_size = b.size, .max_nodes = 1500}, &s);
@@ -873,7 +829,7 @@ static void test_buffer_tells_the_same_story(void **state)
         assert_int_equal(s.alive, 0);
         free(b.block);
     }
-    assert_int_equal(heap.requests, 0);
+    assert_int_equal(libc_heap.requests, 0);
 }
 
 static void test_buffer_in_step_with_heap(void **state)
@@ -965,7 +921,7 @@ static void test_buffers_of_every_size(void **state)
     (void)state;
     uint32_t most = 0;
     size_t smallest = 0;
-    heap.requests = 0;
+    libc_heap.requests = 0;
     for (size_t size = 0; size <= 5000; size++) {
         const buffer b = make_buffer(size, size % 16);
         ag_graph *graph = new_in(&b, 0);
@@ -980,7 +936,7 @@ static void test_buffers_of_every_size(void **state)
         }
         free(b.block);
     }
-    assert_int_equal(heap.requests, 0);
+    assert_int_equal(libc_heap.requests, 0);
     assert_true(most > 5000 / 2 / (11 + 2 * sizeof(ag_real)));
     assert_in_range(smallest, 400, 1500);
 }
@@ -1284,8 +1240,8 @@ static void test_large_arrays_keep_their_contents(void **state)
     size_t refusals = 0;
     bool failing = true; /* each growth fails once */
     while (ag_graph_count(large) < NODES) {
-        heap.failing = failing ? heap.requests + 1 : 0;
-        heap.for_good = true;
+        libc_heap.failing = failing ? libc_heap.requests + 1 : 0;
+        libc_heap.for_good = true;
         const ag_value next = ag_add(x, one);
         if (ag_is_null(next)) {
             assert_int_equal(ag_error(large), AG_OUT_OF_MEMORY);
@@ -1296,7 +1252,7 @@ static void test_large_arrays_keep_their_contents(void **state)
         }
         failing = !ag_is_null(next);
     }
-    heap.failing = 0;
+    libc_heap.failing = 0;
     assert_true(refusals >= 10);
     const ag_real sum = ag_data(x);
     assert_same(sum, NODES - 2);

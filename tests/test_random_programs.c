@@ -37,7 +37,7 @@ static void add_gate(problem *p, pond *from)
 {
     const gate *g = &gates[draw_below(p, GATES)];
     /* as many sums as everything else: that is what the passes work on */
-    static const char *const common[] = {"add", "sub", "mul",    "neg", "sum",
+    static const char *const common[] = {"add", "sub",    "mul",    "neg", "sum",
                                          "dot", "linear", "square", "mul", "add"};
     if (draw_below(p, 2) == 0) {
         const char *name = common[draw_below(p, sizeof(common) / sizeof(*common))];
@@ -170,7 +170,8 @@ static void check_seed(uint64_t seed)
     static const size_t sizes[] = {1, 5, 64, 100, 17, 2};
     problem *p = make_problem(seed);
     ag_program *program = compile(p, false), *plain = compile(p, true);
-    check_batch(p, program, plain, sizes[draw_below(p, 6)], (source){-1.5, 1.5, seed % 2 == 0 ? 0 : 10});
+    check_batch(p, program, plain, sizes[draw_below(p, 6)],
+                (source){-1.5, 1.5, seed % 2 == 0 ? 0 : 10});
     ag_program_free(program);
     ag_program_free(plain);
     free_problem(p);

@@ -824,12 +824,10 @@ static void test_infinite_numbers(void **state)
     put_gradient(&p->sum, loss, p->shared.n, w);
     put_gradient(&p->map, loss, 4, x);
     finish(p);
-    ag_program *program = compile(p, false), *plain = compile(p, true);
-    for (size_t i = 0; i < sizeof(batch_sizes) / sizeof(*batch_sizes); i++)
-        for (size_t round = 0; round < 10; round++)
-            check_batch(p, program, plain, batch_sizes[i], (source){-1, 1, 30});
+    ag_program *program = compile(p, false);
+    for (size_t round = 0; round < 10; round++)
+        check_numbers_from(p, program, (source){-1, 1, 30});
     ag_program_free(program);
-    ag_program_free(plain);
     free_problem(p);
 }
 

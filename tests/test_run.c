@@ -4,10 +4,11 @@
  * threads, against the same formulas in plain C; comparisons that come out differently, arguments
  * that are wrong, memory that runs out. What the compiler makes of a graph is not looked at here.
  */
-#define _POSIX_C_SOURCE 200809L /* setenv */
+#define _DEFAULT_SOURCE /* setenv; and as memory.c, in counted_heap.h */
 #include "testing.h"
 
 #include "code.h"
+#include "counted_heap.h"
 
 #include <wengert/program.h>
 
@@ -698,6 +699,39 @@ static void test_branches(void **state)
     ag_program_free(program);
 }
 
+/* Not even into the shared array itself. */
+static void test_branch_in_place(void **state)
+{
+    (void)state;
+    ag_graph *graph = ag_graph_new(NULL);
+    const ag_value w = ag_variable(graph, 1), x = ag_variable(graph, 1);
+    assert_true(ag_lt(x, ag_constant(graph, 2)));
+    ag_value dw;
+    assert_int_equal(ag_gradient(ag_square(ag_mul(w, x)), 1, &w, &dw), AG_OK);
+    ag_program *program = ag_compile(&(ag_signature){.shared = &w,
+                                                     .shared_count = 1,
+                                                     .each = &x,
+                                                     .each_count = 1,
+                                                     .sum = &dw,
+                                                     .sum_count = 1},
+                                     NULL);
+    assert_non_null(program);
+    assert_int_equal(ag_program_describe(program).comparisons, 1);
+    ag_graph_free(graph);
+    ag_workspace *workspace = new_workspace(program, 3, AG_ISA_AUTO);
+    double rows[1000], shared = 0.75;
+    for (int i = 0; i < 1000; i++)
+        rows[i] = i == 999 ? 3 : 0.5;
+    const ag_arrays steps = {.shared = &shared, .each = rows, .sum = &shared, .scale = -0.1};
+    assert_int_equal(ag_run(program, workspace, 1000, &steps), AG_BRANCH);
+    assert_same(shared, 0.75);
+    rows[0] = 3;
+    assert_int_equal(ag_run(program, workspace, 1, &steps), AG_BRANCH);
+    assert_same(shared, 0.75);
+    ag_workspace_free(workspace);
+    ag_program_free(program);
+}
+
 /* A comparison that takes its time, so that every thread finds a sample of its own. */
 static void test_lowest_sample_of_all_threads(void **state)
 {
@@ -963,6 +997,80 @@ static void test_nothing_allocated_in_a_run(void **state)
     ag_program_free(program);
 }
 
+/* A scan whose outputs are compared, and its gradient. */
+static ag_program *compile_scan(void)
+{
+    ag_graph *graph = ag_graph_new(NULL);
+    const ag_value w = ag_variable(graph, 0.5), x = ag_variable(graph, 1);
+    const ag_value next = ag_tanh(ag_mul(w, x));
+    ag_program *step = ag_compile(&(ag_signature){.shared = &w,
+                                                  .shared_count = 1,
+                                                  .each = &x,
+                                                  .each_count = 1,
+                                                  .map = &next,
+                                                  .map_count = 1},
+                                  NULL);
+    assert_non_null(step);
+    ag_value last, sum[2];
+    assert_int_equal(ag_scan(graph, step, 5, 1,
+                             &(ag_scan_arrays){.shared = &w, .state = &x, .final_state = &last}),
+                     AG_OK);
+    assert_true(ag_lt(last, ag_constant(graph, (ag_real)0.9)));
+    assert_int_equal(ag_gradient(last, 1, &w, &sum[0]), AG_OK);
+    sum[1] = ag_square(last);
+    ag_program *program = ag_compile(&(ag_signature){.shared = &w,
+                                                     .shared_count = 1,
+                                                     .each = &x,
+                                                     .each_count = 1,
+                                                     .sum = sum,
+                                                     .sum_count = 2,
+                                                     .map = &last,
+                                                     .map_count = 1},
+                                     NULL);
+    assert_non_null(program);
+    ag_program_free(step);
+    ag_graph_free(graph);
+    return program;
+}
+
+/* All memory of the engine comes through memory.c, which counts here; not only the workspace's. */
+static void test_nothing_allocated_by_anything(void **state)
+{
+    (void)state;
+    enum {
+        MOST = 10000
+    };
+    static const size_t sizes[] = {1, 2, 100, MOST};
+    static double each[MOST], map[MOST];
+    static float each_float[MOST], map_float[MOST];
+    ag_program *program = compile_scan();
+    ag_workspace *workspace = new_workspace(program, 3, AG_ISA_AUTO);
+    const double w = 0.5;
+    const float w_float = 0.5F;
+    double sum[2];
+    float sum_float[2];
+    const size_t requests = libc_heap.requests, live = libc_heap.live;
+    assert_true(requests > 0);
+    for (size_t k = 0; k < sizeof(sizes) / sizeof(*sizes); k++) {
+        assert_int_equal(ag_run(program, workspace, sizes[k],
+                                &(ag_arrays){.shared = &w, .each = each, .sum = sum, .map = map}),
+                         AG_OK);
+        assert_int_equal(ag_run_float(program, workspace, sizes[k],
+                                      &(ag_arrays_float){.shared = &w_float,
+                                                         .each = each_float,
+                                                         .sum = sum_float,
+                                                         .map = map_float}),
+                         AG_OK);
+    }
+    const double large = 1e9;
+    assert_int_equal(ag_run(program, workspace, 1,
+                            &(ag_arrays){.shared = &large, .each = &large, .sum = sum, .map = map}),
+                     AG_BRANCH);
+    assert_true(libc_heap.requests == requests && libc_heap.live == live);
+    ag_workspace_free(workspace);
+    ag_program_free(program);
+}
+
 /* Each allocation fails in turn. */
 static void test_no_memory_for_a_workspace(void **state)
 {
@@ -1057,6 +1165,7 @@ int main(void)
         cmocka_unit_test(test_instruction_sets),
         cmocka_unit_test(test_instruction_set_of_the_environment),
         cmocka_unit_test(test_branches),
+        cmocka_unit_test(test_branch_in_place),
         cmocka_unit_test(test_lowest_sample_of_all_threads),
         cmocka_unit_test(test_branches_in_small_batches),
         cmocka_unit_test(test_missing_arrays),
@@ -1067,6 +1176,7 @@ int main(void)
         cmocka_unit_test(test_owners),
         cmocka_unit_test(test_description),
         cmocka_unit_test(test_nothing_allocated_in_a_run),
+        cmocka_unit_test(test_nothing_allocated_by_anything),
         cmocka_unit_test(test_no_memory_for_a_workspace),
         cmocka_unit_test(test_workspace_that_is_busy),
     };

@@ -1444,6 +1444,37 @@ static void test_memory_of_a_million_steps(void **state)
     ag_program_free(step);
 }
 
+/* As nodes, a state is a node; in a program, a number for each of the fewest lanes. */
+static void test_memory_of_nodes(void **state)
+{
+    (void)state;
+    const size_t steps = 100000, states = 3 * steps;
+    ag_program *step = compile_step(&ring, NULL);
+    counting_heap heap = {0}, work = {0};
+    ag_graph *graph =
+        ag_graph_new(&(const ag_graph_options){.allocator = count_bytes, .allocator_user = &heap});
+    ag_value in[5], final[3], gradient[5];
+    make_variables(graph, 5, in);
+    const ag_scan_arrays arrays = {.shared = in, .state = in + 2, .final_state = final};
+    assert_int_equal(ag_scan(graph, step, steps, 3, &arrays), AG_OK);
+    assert_int_equal(ag_gradient(final[0], 5, in, gradient), AG_OK);
+    assert_true(heap.peak < states * 64);
+    ag_program *program = ag_compile(
+        &(const ag_signature){.each = in, .each_count = 5, .map = gradient, .map_count = 5}, NULL);
+    assert_non_null(program);
+    ag_workspace *workspace = ag_workspace_new(
+        program,
+        &(const ag_workspace_options){
+            .threads = 1, .allocator = count_bytes, .allocator_user = &work},
+        NULL);
+    assert_non_null(workspace);
+    assert_true(work.peak < states * sizeof(double) * 17);
+    ag_workspace_free(workspace);
+    ag_program_free(program);
+    ag_graph_free(graph);
+    ag_program_free(step);
+}
+
 /* A program of one step, two scans, what is derived from them, and a program of all that. */
 static ag_status use_everything(ag_graph *graph, failing_heap *heap)
 {
@@ -2025,6 +2056,7 @@ int main(void)
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_too_many_nodes),
         cmocka_unit_test(test_memory_of_a_million_steps),
+        cmocka_unit_test(test_memory_of_nodes),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_small_buffer),
         cmocka_unit_test(test_rewinding),

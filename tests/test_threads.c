@@ -184,6 +184,7 @@ typedef struct user {
     ag_program *program;
     double each[2 * SAMPLES], sum[3], map[SAMPLES];
     ag_status status, branch;
+    size_t sum_count;
     char message[80];
 } user;
 
@@ -217,7 +218,8 @@ static void *use_program(void *argument)
     const ag_arrays arrays = {.shared = w, .each = u->each, .sum = u->sum, .map = u->map};
     ag_workspace *workspace =
         ag_workspace_new(u->program, &(ag_workspace_options){.threads = 1}, NULL);
-    assert_non_null(workspace);
+    if (workspace == NULL)
+        return NULL; /* cmocka's assertions are for the main thread, which sees no status */
     for (int round = 0; round < ROUNDS; round++)
         u->status = ag_run(u->program, workspace, SAMPLES, &arrays);
     const double x = u->each[0];
@@ -226,7 +228,7 @@ static void *use_program(void *argument)
     u->each[0] = x;
     (void)snprintf(u->message, sizeof(u->message), "%s", ag_workspace_message(workspace));
     ag_program_free(u->program); /* and the workspace goes on with it */
-    assert_int_equal(ag_program_describe(u->program).sum_count, 3);
+    u->sum_count = ag_program_describe(u->program).sum_count;
     ag_workspace_free(workspace);
     return NULL;
 }
@@ -240,6 +242,7 @@ static void test_threads_with_a_workspace_each(void **state)
         for (int k = 0; k < 2 * SAMPLES; k++)
             expected[i].each[k] = (double)((k * 31 + i * 7) % 64) / 32 - 1;
         expected[i].program = ag_program_retain(program);
+        expected[i].status = AG_BUSY;
         found[i] = expected[i];
         (void)ag_program_retain(program);
         (void)use_program(&expected[i]);
@@ -253,6 +256,7 @@ static void test_threads_with_a_workspace_each(void **state)
     for (int i = 0; i < THREADS; i++) {
         assert_int_equal(found[i].status, AG_OK);
         assert_int_equal(found[i].branch, AG_BRANCH);
+        assert_int_equal(found[i].sum_count, 3);
         assert_contains(found[i].message, "sample 0: lt(");
         assert_string_equal(found[i].message, expected[i].message);
         assert_memory_equal(found[i].sum, expected[i].sum, sizeof(found[i].sum));
@@ -265,6 +269,7 @@ static void test_threads_with_a_workspace_each(void **state)
 typedef struct shared_step {
     ag_program *program;
     atomic_int *waiting; /* for so many threads */
+    ag_status status;
     double found[4];
 } shared_step;
 
@@ -296,13 +301,12 @@ static void *derive_scan(void *argument)
     (void)atomic_fetch_sub(step->waiting, 1);
     while (atomic_load(step->waiting) > 0)
         (void)sched_yield();
-    assert_int_equal(
-        ag_scan(graph, step->program, 10, 1,
-                &(const ag_scan_arrays){.shared = &rate, .state = &level, .final_state = &last}),
-        AG_OK);
-    assert_int_equal(ag_backward(last), AG_OK);
-    assert_int_equal(ag_gradient(last, 1, &rate, &first), AG_OK);
-    assert_int_equal(ag_gradient(first, 1, &rate, &second), AG_OK);
+    (void)ag_scan(graph, step->program, 10, 1,
+                  &(const ag_scan_arrays){.shared = &rate, .state = &level, .final_state = &last});
+    (void)ag_backward(last);
+    (void)ag_gradient(last, 1, &rate, &first);
+    (void)ag_gradient(first, 1, &rate, &second);
+    step->status = ag_error(graph);
     step->found[0] = (double)ag_data(last);
     step->found[1] = (double)ag_grad(rate);
     step->found[2] = (double)ag_data(first);
@@ -325,6 +329,7 @@ static void test_derivatives_of_a_program(void **state)
         }
         for (int i = 0; i < THREADS; i++) {
             assert_int_equal(pthread_join(threads[i], NULL), 0);
+            assert_int_equal(steps[i].status, AG_OK);
             for (int k = 0; k < 4; k++)
                 assert_same(steps[i].found[k], steps[0].found[k]);
         }

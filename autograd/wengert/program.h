@@ -12,7 +12,7 @@
  *         &(ag_signature){.shared = &w, .shared_count = 1, .each = each, .each_count = 2,
  *                         .sum = sum, .sum_count = 2}, NULL);
  *     ag_graph_free(graph);                      the program keeps what it needs
- *     ag_workspace *workspace = ag_workspace_new(program, NULL);
+ *     ag_workspace *workspace = ag_workspace_new(program, NULL, NULL);
  *     double weight = 0.5, rows[3][2] = {{1, 0.2}, {2, 0.4}, {3, 0.6}}, totals[2];
  *     ag_run(program, workspace, 3, &(ag_arrays){.shared = &weight, .each = &rows[0][0],
  *                                                .sum = totals});
@@ -79,7 +79,8 @@ AG_API void ag_program_free(ag_program *program);
 typedef struct ag_program_info {
     size_t shared_count, each_count, sum_count, map_count, once_count; /* as in the signature */
     size_t comparisons;  /* recorded ones that it keeps */
-    size_t gates;        /* nodes that were compiled, after folding and sharing */
+    size_t gates;        /* inputs, constants and gates that are left once constants are folded, what
+                            is the same is shared, and sums of products are one gate each */
     size_t instructions; /* all of them; of these: */
     size_t affine;       /* matrix times vector */
     size_t outer;        /* sums of outer products */
@@ -209,9 +210,11 @@ AG_API ag_status ag_call(ag_graph *graph, ag_program *program, const ag_value *s
  *
  * and no once outputs. All of these are values of `graph`: shared (shared_count), state (S: before
  * the first step), inputs (steps x I, NULL for none); and what comes out: final_state (S), outputs
- * (steps x O, NULL for none), totals (sum_count, NULL for none). Gradients run the steps forward
- * again, keep the states (8 * S * steps bytes) and run a program for the gradient of one step
- * backwards over them. steps may be 0. */
+ * (steps x O, NULL for none), totals (sum_count, NULL for none). steps may be 0.
+ *
+ * Gradients run the steps forward again, keep the states and run a program for the gradient of one
+ * step backwards over them. ag_backward takes 8 * S * steps bytes for that; ag_gradient, S nodes a
+ * step; a program made of these, S slots a step: a number of each for every lane. */
 typedef struct ag_scan_arrays {
     const ag_value *shared;
     const ag_value *state;
