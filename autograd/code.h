@@ -455,6 +455,7 @@ ag_status agi_schedule(const agi_code *code, bool plain, ag_program *program);
 
 /* single.c: the steps of one of its sections; constants are added to. */
 ag_status agi_write_steps(ag_program *program, agi_section *section);
+
 /* program.c: the last step, once there are no more constants to come. */
 ag_status agi_round_constants(ag_program *program);
 

@@ -40,7 +40,8 @@ static ag_status run_passes(agi_code *code, ag_graph *graph, const ag_signature 
     ag_status status = agi_lower(code, graph, signature, program);
     if (status == AG_OK)
         status = copy_names(program, signature);
-    agi_share_scans(code);
+    if (status == AG_OK)
+        agi_share_scans(code);
     if (status == AG_OK)
         status = agi_fold_constants(code, program->source);
     if (status == AG_OK)

@@ -582,17 +582,24 @@ static ag_status emit_group(emission *e, const agi_group *group)
     }
 }
 
-/* Room for what the groups become, so that nothing large is copied as it grows. */
+/* Room for what the groups become, and some for outputs, so that what is large is seldom copied as
+ * it grows. Long lists become few records. */
 static ag_status reserve_instructions(agi_plan *plan)
 {
+    enum {
+        FEW = 8 /* records of a list */
+    };
+    const uint64_t instructions = (uint64_t)plan->groups_count + plan->groups_count / 8 + 8;
     agi_section *section = plan->section;
     agi_records *records = &plan->program->records;
     uint64_t factors = records->factors_count;
     for (uint32_t g = 0; g < plan->groups_count; g++)
-        if (plan->groups[g].op == AGI_OP_PRODUCTS)
-            factors += plan->code->at[plan->members[plan->groups[g].begin]].b;
+        if (plan->groups[g].op == AGI_OP_PRODUCTS) {
+            const uint32_t terms = plan->code->at[plan->members[plan->groups[g].begin]].b;
+            factors += terms < FEW ? terms : FEW;
+        }
     return agi_memory_grow(plan->memory, (void **)&section->instructions,
-                           sizeof(*section->instructions), &section->capacity, plan->groups_count,
+                           sizeof(*section->instructions), &section->capacity, instructions,
                            UINT32_MAX) != AG_OK
                ? AG_OUT_OF_MEMORY
                : agi_memory_grow(plan->memory, (void **)&records->factors,

@@ -181,6 +181,17 @@ static inline const num *gather(const agi_frame *frame, const agi_elements *e, n
     return to;
 }
 
+/* A comparison came out differently, in a lower lane than any before it. */
+static inline void note_failure(const agi_instruction *instruction, agi_frame *frame, size_t lane,
+                                num a, num b)
+{
+    frame->failed_lane = lane;
+    frame->failed_text = frame->records->texts + instruction->more;
+    frame->failed_outcome = instruction->outcome;
+    frame->failed_operands[0] = (double)a;
+    frame->failed_operands[1] = (double)b;
+}
+
 /* kernel_affine.c, kernel_outer.c */
 void AGI_KERNEL(affine)(const agi_affine *affine, uint32_t out, agi_frame *frame);
 void AGI_KERNEL(outer)(const agi_outer *outer, agi_frame *frame);

@@ -189,17 +189,6 @@ void AGI_KERNEL(run)(const uint32_t *words, num *slots, const spaces *s)
 
 /* ---- Comparisons ----------------------------------------------------------------------------- */
 
-/* `column` is that of a lower lane than any failure before. */
-static void note_failure(const agi_instruction *instruction, agi_frame *frame, const source *from,
-                         size_t row, size_t column)
-{
-    frame->failed_lane = frame->lanes == 1 ? 0 : column;
-    frame->failed_text = frame->records->texts + instruction->more;
-    frame->failed_outcome = instruction->outcome;
-    for (size_t i = 0; i < 2; i++)
-        frame->failed_operands[i] = (double)*find_place(from[i], row, column);
-}
-
 /* Outcomes are compared as numbers, a chunk at a time; the lanes of a chunk are looked through only
  * if there is a failure in it, maybe of padding. */
 static void compare(const agi_instruction *instruction, agi_frame *frame)
@@ -223,7 +212,8 @@ static void compare(const agi_instruction *instruction, agi_frame *frame)
             for (size_t i = 0; i < n && failures != 0; i++) {
                 const size_t lane = frame->lanes == 1 ? 0 : column + i;
                 if (outcomes[i] != expected && lane < frame->count && lane < frame->failed_lane)
-                    note_failure(instruction, frame, from, row, column + i);
+                    note_failure(instruction, frame, lane, *find_place(from[0], row, column + i),
+                                 *find_place(from[1], row, column + i));
             }
         }
 }

@@ -90,6 +90,12 @@ static inline grid flatten(grid shape)
         F(15)
 #endif
 
+/* In a chain p is the upstream. */
+static inline num multiply(bool chain, num p, num q)
+{
+    return chain && p == 0 ? 0 : p * q;
+}
+
 /* n <= WIDTH numbers `step` apart; the others are copies of the first. */
 static inline vec collect(const num *at, ptrdiff_t step, size_t n)
 {

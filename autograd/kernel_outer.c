@@ -295,12 +295,12 @@ enum {
     MANY_VECTORS = 4 /* of b that are kept in registers while rows go by */
 };
 
-/* a * b, and 0 where an upstream b is; added to what is there, or set. */
-static inline __attribute__((always_inline)) vec add_product(vec before, vec a, vec b,
+/* a * b, and 0 where an upstream b is, times the factor: added to what is there, or set. */
+static inline __attribute__((always_inline)) vec add_product(vec before, vec factor, vec a, vec b,
                                                              const bool set, const bool upstream)
 {
     const vec t = upstream ? choose(b == 0, (vec){0}, a * b) : a * b;
-    return set ? t : before + t;
+    return set ? factor * t : before + factor * t;
 }
 
 /* All rows of some columns, so many vectors of them, from j on. */
@@ -315,6 +315,7 @@ static inline __attribute__((always_inline)) void add_vectors(const product *p, 
         held[v] = load(b + j + v * WIDTH);
     num *to = p->total + j;
     const bool a_upstream = p->a.upstream;
+    const vec factor = splat(p->factor);
     for (size_t i = 0; i < p->a.n; i++, to += p->row_stride) {
         const num x = a[i];
         if (a_upstream && x == 0) {
@@ -322,10 +323,11 @@ static inline __attribute__((always_inline)) void add_vectors(const product *p, 
                 memset(to, 0, vectors * WIDTH * sizeof(num));
             continue;
         }
-        const vec from = splat(p->factor * x);
+        const vec from = splat(x);
         UNROLL
         for (size_t v = 0; v < vectors; v++)
-            store(to + v * WIDTH, add_product(load(to + v * WIDTH), from, held[v], set, upstream));
+            store(to + v * WIDTH,
+                  add_product(load(to + v * WIDTH), factor, from, held[v], set, upstream));
     }
 }
 
@@ -344,7 +346,7 @@ static inline __attribute__((always_inline)) void add_part(const product *p, con
             continue;
         }
         const vec before = set ? (vec){0} : load_into((vec){0}, to, n);
-        store_part(to, add_product(before, splat(p->factor * a[i]), held, set, upstream), n);
+        store_part(to, add_product(before, splat(p->factor), splat(a[i]), held, set, upstream), n);
     }
 }
 

@@ -22,23 +22,7 @@ static void import(const agi_section *section, agi_frame *frame)
     frame->imported = section;
 }
 
-static void note_failure(const agi_instruction *instruction, agi_frame *frame, num a, num b)
-{
-    if (frame->failed_lane == 0)
-        return;
-    frame->failed_lane = 0;
-    frame->failed_text = frame->records->texts + instruction->more;
-    frame->failed_outcome = instruction->outcome;
-    frame->failed_operands[0] = (double)a;
-    frame->failed_operands[1] = (double)b;
-}
-
 /* ---- Long sums ------------------------------------------------------------------------------- */
-
-static inline num multiply(bool chain, num p, num q)
-{
-    return chain && p == 0 ? 0 : p * q;
-}
 
 /* A few numbers one by one, many by vectors. */
 static num sum_repeated(const agi_factors *f, const num *p, const num *q)
@@ -46,7 +30,7 @@ static num sum_repeated(const agi_factors *f, const num *p, const num *q)
     const bool are_beside = f->p_step == 1 && f->q_step == 1;
     if (f->repeat >= (are_beside ? 5 : 2 * WIDTH))
         return AGI_KERNEL(dot)(f, p, q);
-    num sum = 0;
+    num sum = (num)-0.0;
     for (uint32_t r = 0; r < f->repeat; r++, p += f->p_step, q += f->q_step)
         sum += multiply(f->chain, *p, *q);
     return sum;
@@ -55,7 +39,7 @@ static num sum_repeated(const agi_factors *f, const num *p, const num *q)
 static num sum_products(const agi_instruction *instruction, const agi_frame *frame, const spaces *s)
 {
     const agi_factors *f = agi_factors_of(frame->records, instruction);
-    num sum = 0;
+    num sum = (num)-0.0; /* adding to it leaves even -0 as it is */
     for (uint32_t t = 0; t < instruction->terms; t++, f++)
         sum += (num)f->factor *
                sum_repeated(f, &s->of[f->p.space][f->p.at], &s->of[f->q.space][f->q.at]);
@@ -197,8 +181,8 @@ void AGI_KERNEL(single)(const agi_section *section, agi_frame *frame)
 #define AG_COMPARE(name, value, ...)                                                               \
     case AGI_##name: {                                                                             \
         const num a = s[w[2]], b = s[w[3]];                                                        \
-        if ((value) != instructions[w[1]].outcome)                                                 \
-            note_failure(instructions + w[1], frame, a, b);                                        \
+        if ((value) != instructions[w[1]].outcome && frame->failed_lane > 0)                       \
+            note_failure(instructions + w[1], frame, 0, a, b);                                     \
         w += 4;                                                                                    \
         break;                                                                                     \
     }

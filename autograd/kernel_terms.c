@@ -17,7 +17,8 @@ static inline num add_up(vec v)
 /* What a term looks like along a row, a loop for each. */
 typedef enum kind {
     KIND_NUMBER, /* p and q stay the same */
-    KIND_STREAM, /* q stays the same, p lies side by side */
+    KIND_SCALED, /* q stays the same, p lies side by side */
+    KIND_STREAM, /* the same, and q or the factor is 1 or -1: they are one number */
     KIND_PAIR,   /* both lie side by side */
     KIND_CHAIN,  /* the same, and where p is 0 so is the product */
     KIND_OTHER,
@@ -33,13 +34,17 @@ typedef struct term {
     bool chain;
 } term;
 
-static kind find_kind(bool chain, ptrdiff_t p, ptrdiff_t q)
+static kind find_kind(const agi_factors *f, ptrdiff_t p, ptrdiff_t q)
 {
     if (p == 0 && q == 0)
         return KIND_NUMBER;
     if (p == 1 && q == 1)
-        return chain ? KIND_CHAIN : KIND_PAIR;
-    return p == 1 && q == 0 && !chain ? KIND_STREAM : KIND_OTHER;
+        return f->chain ? KIND_CHAIN : KIND_PAIR;
+    if (p != 1 || q != 0 || f->chain)
+        return KIND_OTHER;
+    const bool is_sign = (f->factor >= 1 && f->factor <= 1) || (f->factor >= -1 && f->factor <= -1);
+    const bool is_alone = f->p.space == AGI_NOWHERE || f->q.space == AGI_NOWHERE;
+    return is_sign || is_alone ? KIND_STREAM : KIND_SCALED;
 }
 
 /* Members are set one by one: a struct that is copied waits for what has just been written. */
@@ -58,13 +63,8 @@ static inline void find_term(term *t, const agi_factors *f, const spaces *s)
     t->q_step = find_step(s, q.space, turn ? f->p_step : f->q_step);
     t->repeat = f->repeat;
     t->factor = (num)f->factor;
-    t->kind = find_kind(f->chain, of_p.column, of_q.column);
+    t->kind = find_kind(f, of_p.column, of_q.column);
     t->chain = f->chain;
-}
-
-static inline num multiply(bool chain, num p, num q)
-{
-    return chain && p == 0 ? 0 : p * q;
 }
 
 /* A call, where collect would be repeated in every branch of what follows. */
@@ -103,6 +103,14 @@ static AGI_INLINE void add_term(vec *sum, const term *t, size_t column, size_t v
         {
             const vec product = factor * splat(multiply(t->chain, *p, *q));
             EACH_VECTOR sum[v] += product;
+        }
+        break;
+    case KIND_SCALED:
+        p += column;
+        EACH_PRODUCT
+        {
+            const vec held = splat(*q);
+            EACH_VECTOR sum[v] += factor * (held * fetch_beside(p, v, n));
         }
         break;
     case KIND_STREAM:
@@ -173,17 +181,21 @@ static inline void go_down(term *t, size_t rows)
 static AGI_INLINE void sum_block(const products *of, size_t column, size_t vectors, size_t n,
                                  num *out)
 {
+    /* -0, as adding to it leaves even -0 as it is; of nothing at all the sum is 0 */
+    const vec nothing = splat(of->count == 0 ? 0 : (num)-0.0);
     vec total[16];
 #pragma GCC unroll 16
     for (size_t v = 0; v < vectors; v++)
-        total[v] = (vec){0};
+        total[v] = nothing;
+    const bool are_found = of->count <= MOST_TERMS;
     for (size_t i = 0; i < of->count; i++) {
-        const term *t = &of->terms[i];
         term found;
-        if (of->count > MOST_TERMS) {
+        const term *t = &found;
+        if (are_found) {
+            t = of->terms + i;
+        } else {
             find_term(&found, of->first + i, &of->spaces);
             go_down(&found, of->row);
-            t = &found;
         }
         add_term(total, t, column, vectors, n);
     }
@@ -212,42 +224,48 @@ static void sum_row(const products *of, size_t columns, num *out)
         sum_block(of, column, 1, columns - column, out + column);
 }
 
+/* What there is to find once for all vectors. */
+static inline void begin_products(products *of, const agi_instruction *instruction,
+                                  const agi_frame *frame, const spaces *s)
+{
+    of->first = agi_factors_of(frame->records, instruction);
+    of->count = instruction->terms;
+    of->row = 0;
+    of->spaces = *s;
+    if (of->count <= MOST_TERMS)
+        for (size_t t = 0; t < of->count; t++)
+            find_term(&of->terms[t], of->first + t, s);
+}
+
 void AGI_KERNEL(products)(const agi_instruction *instruction, const agi_frame *frame,
                           const spaces *s)
 {
     products of;
-    of.first = agi_factors_of(frame->records, instruction);
-    of.count = instruction->terms;
-    of.row = 0;
-    if (of.count > MOST_TERMS)
-        of.spaces = *s;
-    else
-        for (size_t t = 0; t < of.count; t++)
-            find_term(&of.terms[t], of.first + t, s);
+    begin_products(&of, instruction, frame, s);
     sum_row(&of, instruction->n, (num *)frame->slots + instruction->out);
+}
+
+static bool are_flat(const products *of, grid shape)
+{
+    bool flat = true;
+    for (size_t t = 0; shape.rows > 1 && t < of->count; t++)
+        flat = flat && is_flat(find_source(&of->spaces, of->first[t].p), shape) &&
+               is_flat(find_source(&of->spaces, of->first[t].q), shape);
+    return flat;
 }
 
 static void sum_products(const agi_instruction *instruction, agi_frame *frame)
 {
-    const agi_factors *first = agi_factors_of(frame->records, instruction);
     products of;
-    of.first = first;
-    of.count = instruction->terms;
-    of.spaces = find_spaces(frame);
+    const spaces s = find_spaces(frame);
+    begin_products(&of, instruction, frame, &s);
     grid shape = make_grid(frame, instruction->n);
-    bool flat = true;
-    for (size_t t = 0; shape.rows > 1 && t < of.count; t++)
-        flat = flat && is_flat(find_source(&of.spaces, first[t].p), shape) &&
-               is_flat(find_source(&of.spaces, first[t].q), shape);
-    if (flat)
+    if (are_flat(&of, shape))
         shape = flatten(shape);
-    const size_t found = of.count <= MOST_TERMS ? of.count : 0;
-    for (size_t t = 0; t < found; t++)
-        find_term(&of.terms[t], first + t, &of.spaces);
     num *out = (num *)frame->slots + (size_t)instruction->out * frame->lanes;
-    for (of.row = 0; of.row < shape.rows; of.row++, out += shape.columns) {
+    for (; of.row < shape.rows; of.row++, out += shape.columns) {
         sum_row(&of, shape.columns, out);
-        for (size_t t = 0; t < found; t++)
+        for (size_t t = 0; of.count <= MOST_TERMS && t < of.count; t++)
             go_down(&of.terms[t], 1);
     }
 }
@@ -268,7 +286,8 @@ static AGI_INLINE void add_products(vec *sum, const agi_factors *f, const num *p
 static AGI_INLINE num sum_all(const agi_factors *f, const num *p, const num *q, const bool beside)
 {
     const ptrdiff_t p_step = beside ? 1 : f->p_step, q_step = beside ? 1 : f->q_step;
-    vec sum[4] = {{0}};
+    const vec nothing = splat((num)-0.0);
+    vec sum[4] = {nothing, nothing, nothing, nothing};
     uint32_t left = f->repeat;
     for (; left >= 4 * WIDTH; left -= 4 * WIDTH) {
         add_products(sum, f, p, q, 4, beside);

@@ -121,29 +121,37 @@ static uint32_t find_scaled(const agi_code *code, uint32_t node, double *factor)
 }
 
 /* Moves signs and constants of a factor into *factor: of one that is used here alone, or, since a
- * list has room for a constant anyway, that is used in a few places. */
-static uint32_t strip(collection *c, uint32_t node, double *factor)
+ * list has room for a constant anyway, that is used in a few places. (Not if those may be rows of a
+ * matrix, where the other factor stays what it is from sample to sample.) */
+static uint32_t strip(collection *c, uint32_t node, double *factor, bool is_row)
 {
     for (;;) {
         uint8_t *flag = &c->flags[node];
         const bool single = is_single(*flag);
-        if (!single && !((*flag & VARIES) && *flag < FEW + USE))
+        if (!single && (is_row || !(*flag & VARIES) || *flag >= FEW + USE))
             return node;
         const uint32_t inner = find_scaled(c->code, node, factor);
         if (inner == AGI_NO_INDEX)
             return node;
         if (single)
             *flag |= GONE;
-        else
+        else if (is_single(c->flags[inner])) /* by the gate that stays, and now by this list */
             add_use(&c->flags[inner]);
+        c->grew = true;
         node = inner;
     }
 }
 
+static bool varies(const collection *c, uint32_t node)
+{
+    return (c->flags[node] & VARIES) != 0;
+}
+
 static ag_status add_pair(collection *c, double factor, uint32_t p, uint32_t q, bool chain)
 {
-    p = strip(c, p, &factor);
-    q = strip(c, q, &factor);
+    const bool is_row = varies(c, p) != varies(c, q);
+    p = strip(c, p, &factor, is_row);
+    q = strip(c, q, &factor, is_row);
     return add_product(c, (agi_product){factor, p, q, chain});
 }
 
@@ -233,8 +241,7 @@ static ag_status collect(collection *c, uint32_t root)
             c->grew = true;
             status = take_apart(c, factor, term.node);
         } else {
-            const uint32_t inner = strip(c, term.node, &factor);
-            c->grew = c->grew || inner != term.node;
+            const uint32_t inner = strip(c, term.node, &factor, false);
             status = add_product(c, (agi_product){factor, inner, AGI_NO_INDEX, false});
         }
     }

@@ -106,6 +106,17 @@ static uint32_t count_runs(const agi_plan *plan, uint32_t n, const uint32_t *nod
 
 /* ---- Buckets --------------------------------------------------------------------------------- */
 
+static uint64_t hash_terms(const agi_code *code, uint32_t node, uint64_t hash)
+{
+    const agi_product *terms = code->products + code->at[node].a;
+    for (uint32_t t = 0; t < code->at[node].b; t++) {
+        uint64_t factor;
+        memcpy(&factor, &terms[t].factor, sizeof(factor));
+        hash = agi_mix(hash, factor + terms[t].chain);
+    }
+    return hash;
+}
+
 /* Two nodes of a different key are not of one run; the other way round, nothing is promised. A scan
  * has a vector of its own. */
 static uint64_t hash_kind(const agi_plan *plan, uint32_t node)
@@ -119,7 +130,7 @@ static uint64_t hash_kind(const agi_plan *plan, uint32_t node)
         const uint32_t operand = *agi_operand(operands, k);
         hash = agi_mix(hash, operand == AGI_NO_INDEX ? AGI_NO_INDEX : plan->place[operand].vector);
     }
-    return hash;
+    return op == AGI_OP_PRODUCTS ? hash_terms(plan->code, node, hash) : hash;
 }
 
 /* Where the k-th operand is; a constant can be anywhere, but should be with its like. */
@@ -184,7 +195,7 @@ static void order_bucket(agi_plan *plan, uint32_t n, agi_keyed *nodes)
     if (is_sorted(n, nodes))
         return;
     const uint32_t runs = count_runs(plan, n, members);
-    if (runs <= n / LONG) /* good enough not to be sorted */
+    if (runs <= n / LONG && nodes[n - 1].key >= nodes[0].key) /* good enough not to be sorted */
         return;
     qsort(nodes, n, sizeof(*nodes), compare_keys);
     write_members(plan, n, nodes);

@@ -378,13 +378,13 @@ static void write_operands(derivation *d)
     }
 }
 
-/* n outputs of the gradient, from one on, are for n operands. Where nothing depends on an input there
- * is nothing. */
+/* n outputs of the gradient, from one on, are for n operands. Where no step depends on an input there
+ * is nothing; without a step, the final state is the state. */
 static void contribute(const derivation *d, size_t operand, size_t input, size_t n, uint32_t output)
 {
     const uint32_t *operands = agi_list_operands(d->graph, d->node).index;
     for (size_t k = 0; k < n; k++)
-        if (!ag_is_null(d->scan.program->signature[input + k]))
+        if (d->scan.steps == 0 || !ag_is_null(d->scan.program->signature[input + k]))
             d->pass->contribute(d->pass->user, operands[operand + k], output + (uint32_t)k);
 }
 

@@ -221,22 +221,14 @@ static bool is_short(const ag_program *program, const agi_instruction *at)
 
 /* ---- Instructions ---------------------------------------------------------------------------- */
 
-static ag_status write_one(writer *w, uint32_t what, uint32_t word)
+/* A step with so many words. */
+static ag_status write_words(writer *w, uint32_t what, uint32_t n, uint32_t count,
+                             const uint32_t *words)
 {
-    uint32_t *words = add_step(w, what, 0, 1);
-    if (words == NULL)
+    uint32_t *to = add_step(w, what, n, count);
+    if (to == NULL)
         return AG_OUT_OF_MEMORY;
-    words[0] = word;
-    return AG_OK;
-}
-
-static ag_status write_two(writer *w, uint32_t what, uint32_t first, uint32_t second)
-{
-    uint32_t *words = add_step(w, what, 0, 2);
-    if (words == NULL)
-        return AG_OUT_OF_MEMORY;
-    words[0] = first;
-    words[1] = second;
+    memcpy(to, words, count * sizeof(*words));
     return AG_OK;
 }
 
@@ -282,17 +274,12 @@ static ag_status write_gate(writer *w, uint32_t index, uint32_t element)
 /* Operands that a gate doesn't have are the number 1. */
 static ag_status write_run(writer *w, const agi_instruction *at)
 {
-    uint32_t *words = add_step(w, AGI_STEP_RUN, 0, 3 + 2 * 3);
-    if (words == NULL)
-        return AG_OUT_OF_MEMORY;
-    *words++ = at->op;
-    *words++ = at->n;
-    *words++ = at->out;
+    uint32_t words[3 + 2 * 3] = {at->op, at->n, at->out};
     for (size_t k = 0; k < 3; k++) {
-        *words++ = AGI_STEP_OPERAND(at->x[k].space, at->x[k].stride);
-        *words++ = at->x[k].at;
+        words[3 + 2 * k] = AGI_STEP_OPERAND(at->x[k].space, at->x[k].stride);
+        words[4 + 2 * k] = at->x[k].at;
     }
-    return AG_OK;
+    return write_words(w, AGI_STEP_RUN, 0, 3 + 2 * 3, words);
 }
 
 /* Whether operands lie side by side, or stay the same. */
@@ -306,30 +293,13 @@ static bool is_run(const agi_instruction *at)
     return true;
 }
 
-static ag_status write_load(writer *w, const agi_instruction *at)
-{
-    uint32_t *words = add_step(w, AGI_STEP_LOAD, at->n, 2);
-    if (words == NULL)
-        return AG_OUT_OF_MEMORY;
-    words[0] = at->out;
-    words[1] = at->x[0].at;
-    return AG_OK;
-}
-
 /* STORE, SUMS */
 static ag_status write_outputs(writer *w, const agi_instruction *at)
 {
     const bool sums = at->op == AGI_OP_SUMS;
-    uint32_t *words = add_step(w, sums ? AGI_STEP_SUMS : AGI_STEP_STORE, at->n, sums ? 5 : 4);
-    if (words == NULL)
-        return AG_OUT_OF_MEMORY;
-    words[0] = at->out;
-    words[1] = (uint32_t)at->out_stride;
-    words[2] = at->x[0].at;
-    words[3] = (uint32_t)at->x[0].stride;
-    if (sums)
-        words[4] = at->first;
-    return AG_OK;
+    const uint32_t words[] = {at->out, (uint32_t)at->out_stride, at->x[0].at,
+                              (uint32_t)at->x[0].stride, at->first};
+    return write_words(w, sums ? AGI_STEP_SUMS : AGI_STEP_STORE, at->n, sums ? 5 : 4, words);
 }
 
 /* A few elements one by one. */
@@ -350,21 +320,29 @@ static ag_status write_instruction(writer *w, uint32_t index)
         return write_elements(w, index);
     switch (at->op) {
     case AGI_OP_AFFINE:
-        return write_two(w, AGI_STEP_AFFINE, at->more, at->out);
+        return write_words(w, AGI_STEP_AFFINE, 0, 2, (const uint32_t[]){at->more, at->out});
     case AGI_OP_OUTER:
-        return write_one(w, AGI_STEP_OUTER, at->more);
+        return write_words(w, AGI_STEP_OUTER, 0, 1, &at->more);
     case AGI_OP_PRODUCTS:
-        return at->n == 1 ? write_two(w, AGI_STEP_PRODUCTS, at->out, index)
-                          : write_one(w, AGI_STEP_PRODUCTS_RUN, index);
+        return at->n == 1
+                   ? write_words(w, AGI_STEP_PRODUCTS, 0, 2, (const uint32_t[]){at->out, index})
+                   : write_words(w, AGI_STEP_PRODUCTS_RUN, 0, 1, &index);
     case AGI_OP_LOAD:
-        return few ? write_load(w, at) : write_one(w, AGI_STEP_WHOLE, index);
+        if (few)
+            return write_words(w, AGI_STEP_LOAD, at->n, 2,
+                               (const uint32_t[]){at->out, at->x[0].at});
+        break;
     case AGI_OP_STORE:
     case AGI_OP_SUMS:
-        return few && at->x[0].space == AGI_SLOTS ? write_outputs(w, at)
-                                                  : write_one(w, AGI_STEP_WHOLE, index);
+        if (few && at->x[0].space == AGI_SLOTS)
+            return write_outputs(w, at);
+        break;
     default:
-        return is_run(at) ? write_run(w, at) : write_one(w, AGI_STEP_WHOLE, index);
+        if (is_run(at))
+            return write_run(w, at);
+        break;
     }
+    return write_words(w, AGI_STEP_WHOLE, 0, 1, &index);
 }
 
 ag_status agi_write_steps(ag_program *program, agi_section *section)

@@ -831,6 +831,185 @@ static void test_infinite_numbers(void **state)
     free_problem(p);
 }
 
+/* ---- Signs and constants --------------------------------------------------------------------- */
+
+/* The negated input of a matrix with a few rows stays the matrix's, once and not in every row. */
+static void test_signs_of_inputs(void **state)
+{
+    (void)state;
+    for (size_t rows = 2; rows < 7; rows++) {
+        problem *p = new_problem(30 + rows);
+        const ag_value *w = add_inputs(p, &p->shared, rows * K), *x = add_inputs(p, &p->each, K);
+        ag_value minus[K];
+        char expected[40];
+        for (size_t j = 0; j < K; j++)
+            minus[j] = ag_scale(ag_neg(x[j]), 3);
+        for (size_t i = 0; i < rows; i++)
+            (void)put(&p->map, ag_dot(K, w + i * K, minus));
+        finish(p);
+        ag_program *program = compile(p, false);
+        (void)snprintf(expected, sizeof(expected), "affine %ux%u", (unsigned)rows, (unsigned)K);
+        assert_matrices(program, expected);
+        assert_instructions(program, 5);
+        check_numbers(p, program);
+        ag_program_free(program);
+        free_problem(p);
+    }
+}
+
+/* Products of what varies take signs and constants with them, and leave no gates behind. */
+static void test_signs_of_products(void **state)
+{
+    (void)state;
+    enum {
+        N = 20
+    };
+    problem *p = new_problem(41);
+    const ag_value *x = add_inputs(p, &p->each, N + 3);
+    ag_value y[N], z[N];
+    for (size_t i = 0; i < N; i++) {
+        const ag_value minus = ag_neg(x[i]), half = ag_scale(minus, (ag_real)0.5);
+        y[i] = ag_add(ag_mul(minus, x[i + 1]), half);
+        z[i] = ag_sub(x[i + 2], ag_mul(x[i + 3], half));
+    }
+    put_all(&p->map, N, y);
+    put_all(&p->map, N, z);
+    check_program(p, 5); /* load, y, z, two stores */
+}
+
+/* Constants that no factor can be, of what is negated or scaled. */
+static void test_constants_out_of_range(void **state)
+{
+    (void)state;
+    static const double constants[] = {0, -0.0, 1e35, -1e-35, (double)INFINITY, (double)NAN};
+    for (size_t i = 0; i < sizeof(constants) / sizeof(*constants); i++) {
+        ag_graph *graph = ag_graph_new(NULL);
+        const ag_value x[] = {ag_variable(graph, 1), ag_variable(graph, 1)};
+        const ag_value c = ag_constant(graph, (ag_real)constants[i]);
+        const ag_value y[] = {ag_mul(c, ag_neg(x[0])), ag_mul(ag_scale(x[1], -2), c),
+                              ag_tanh(x[0])};
+        ag_program *program =
+            ag_compile(&(ag_signature){.each = x, .each_count = 2, .map = y, .map_count = 3}, NULL);
+        assert_non_null(program);
+        ag_workspace *workspace = ag_workspace_new(program, NULL, NULL);
+        static const double each[] = {3, 5, (double)INFINITY, (double)NAN};
+        double map[6];
+        for (size_t samples = 1; samples <= 2; samples++) {
+            assert_int_equal(
+                ag_run(program, workspace, samples, &(ag_arrays){.each = each, .map = map}), AG_OK);
+            for (size_t s = 0; s < samples; s++) {
+                assert_same(map[3 * s], (double)(ag_real)constants[i] * -each[2 * s]);
+                assert_same(map[3 * s + 1], each[2 * s + 1] * -2 * (double)(ag_real)constants[i]);
+            }
+        }
+        ag_workspace_free(workspace);
+        ag_program_free(program);
+        ag_graph_free(graph);
+    }
+}
+
+/* A factor times a large number times 0 is 0, alone and over lanes, in sums and in outer products. */
+static void test_large_factors(void **state)
+{
+    (void)state;
+    enum {
+        N = 20
+    };
+    ag_graph *graph = ag_graph_new(NULL);
+    ag_value w = ag_variable(graph, 1), x[N], sums[N], outer[N * N];
+    for (size_t i = 0; i < N; i++)
+        x[i] = ag_variable(graph, 1);
+    const ag_real factor = (ag_real)1e25;
+    for (size_t i = 0; i < N; i++) {
+        sums[i] = ag_add(ag_scale(ag_mul(w, x[i]), factor), ag_mul(x[i], x[(i + 1) % N]));
+        for (size_t j = 0; j < N; j++)
+            outer[i * N + j] = ag_scale(ag_mul(ag_sin(x[i]), ag_tanh(x[j])), factor);
+    }
+    ag_program *program = ag_compile(&(ag_signature){.shared = &w,
+                                                     .shared_count = 1,
+                                                     .each = x,
+                                                     .each_count = N,
+                                                     .map = sums,
+                                                     .map_count = N,
+                                                     .sum = outer,
+                                                     .sum_count = N * N},
+                                     NULL);
+    assert_non_null(program);
+    assert_true(ag_program_describe(program).outer > 0);
+    ag_graph_free(graph);
+    ag_workspace *workspace = ag_workspace_new(program, NULL, NULL);
+    assert_non_null(workspace);
+    const float large = 1e20F;
+    static float each[2 * N], map[2 * N], sum[N * N];
+    for (size_t samples = 1; samples <= 2; samples++) {
+        assert_int_equal(ag_run_float(program, workspace, samples,
+                                      &(ag_arrays_float){
+                                          .shared = &large, .each = each, .map = map, .sum = sum}),
+                         AG_OK);
+        for (size_t i = 0; i < samples * N; i++)
+            assert_same(map[i], 0);
+        for (size_t i = 0; i < N * N; i++)
+            assert_same(sum[i], 0);
+    }
+    ag_workspace_free(workspace);
+    ag_program_free(program);
+}
+
+/* More terms than are found at once, with strides that are not 1, over lanes. */
+static void test_many_terms(void **state)
+{
+    (void)state;
+    enum {
+        TERMS = 20,
+        ROWS_OF = 5
+    };
+    problem *p = new_problem(60);
+    const ag_value *x = add_inputs(p, &p->each, 2 * TERMS * ROWS_OF);
+    for (size_t i = 0; i < ROWS_OF; i++) {
+        const ag_value *row = x + 2 * TERMS * i;
+        ag_value sum = ag_sin(row[0]);
+        for (size_t t = 0; t < TERMS; t++)
+            sum = ag_add(sum, ag_scale(ag_mul(row[t], row[2 * TERMS - 1 - t]), (ag_real)(1 + t)));
+        (void)put(&p->map, sum);
+    }
+    check_program(p, 8);
+}
+
+/* -0 - 0 - 0 is -0, for a single number and for many, alone and over lanes. */
+static void test_sign_of_zero(void **state)
+{
+    (void)state;
+    enum {
+        N = 20
+    };
+    for (size_t n = 1; n <= N; n += N - 1) {
+        ag_graph *graph = ag_graph_new(NULL);
+        ag_value x[N], y[N];
+        for (size_t i = 0; i < n; i++)
+            x[i] = ag_variable(graph, (ag_real)-0.0);
+        for (size_t i = 0; i < n; i++) {
+            y[i] = ag_reciprocal(ag_add(ag_add(x[i], x[i]), x[i]));
+            assert_same(ag_data(y[i]), -(double)INFINITY);
+        }
+        ag_program *program =
+            ag_compile(&(ag_signature){.each = x, .each_count = n, .map = y, .map_count = n}, NULL);
+        assert_non_null(program);
+        ag_workspace *workspace = ag_workspace_new(program, NULL, NULL);
+        double each[3 * N], map[3 * N];
+        for (size_t i = 0; i < 3 * N; i++)
+            each[i] = -0.0;
+        for (size_t samples = 1; samples <= 3; samples++) {
+            assert_int_equal(
+                ag_run(program, workspace, samples, &(ag_arrays){.each = each, .map = map}), AG_OK);
+            for (size_t i = 0; i < samples * n; i++)
+                assert_same(map[i], -(double)INFINITY);
+        }
+        ag_workspace_free(workspace);
+        ag_program_free(program);
+        ag_graph_free(graph);
+    }
+}
+
 /* ---- Closures, outputs, slots ---------------------------------------------------------------- */
 
 static ag_real cube(void *context, size_t n, const ag_real *x)
@@ -1017,19 +1196,37 @@ static void test_slots(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dense_layers),   cmocka_unit_test(test_several_layers),
-        cmocka_unit_test(test_single_output),  cmocka_unit_test(test_single_input),
-        cmocka_unit_test(test_shared_weights), cmocka_unit_test(test_recurrent_net),
-        cmocka_unit_test(test_lstm_cell),      cmocka_unit_test(test_residual_layer),
-        cmocka_unit_test(test_penalty),        cmocka_unit_test(test_weighted_penalty),
-        cmocka_unit_test(test_convolutions),   cmocka_unit_test(test_constant_matrix),
-        cmocka_unit_test(test_rosenbrock),     cmocka_unit_test(test_ode_step),
-        cmocka_unit_test(test_polynomials),    cmocka_unit_test(test_elementwise_chains),
-        cmocka_unit_test(test_logsumexp),      cmocka_unit_test(test_mixed_operands),
-        cmocka_unit_test(test_shared_alone),   cmocka_unit_test(test_computed_matrix),
-        cmocka_unit_test(test_untaken_side),   cmocka_unit_test(test_infinite_numbers),
-        cmocka_unit_test(test_closures),       cmocka_unit_test(test_many_outputs),
+        cmocka_unit_test(test_dense_layers),
+        cmocka_unit_test(test_several_layers),
+        cmocka_unit_test(test_single_output),
+        cmocka_unit_test(test_single_input),
+        cmocka_unit_test(test_shared_weights),
+        cmocka_unit_test(test_recurrent_net),
+        cmocka_unit_test(test_lstm_cell),
+        cmocka_unit_test(test_residual_layer),
+        cmocka_unit_test(test_penalty),
+        cmocka_unit_test(test_weighted_penalty),
+        cmocka_unit_test(test_convolutions),
+        cmocka_unit_test(test_constant_matrix),
+        cmocka_unit_test(test_rosenbrock),
+        cmocka_unit_test(test_ode_step),
+        cmocka_unit_test(test_polynomials),
+        cmocka_unit_test(test_elementwise_chains),
+        cmocka_unit_test(test_logsumexp),
+        cmocka_unit_test(test_mixed_operands),
+        cmocka_unit_test(test_shared_alone),
+        cmocka_unit_test(test_computed_matrix),
+        cmocka_unit_test(test_untaken_side),
+        cmocka_unit_test(test_infinite_numbers),
+        cmocka_unit_test(test_closures),
+        cmocka_unit_test(test_many_outputs),
         cmocka_unit_test(test_slots),
+        cmocka_unit_test(test_signs_of_inputs),
+        cmocka_unit_test(test_signs_of_products),
+        cmocka_unit_test(test_constants_out_of_range),
+        cmocka_unit_test(test_large_factors),
+        cmocka_unit_test(test_many_terms),
+        cmocka_unit_test(test_sign_of_zero),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

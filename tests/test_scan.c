@@ -1462,15 +1462,68 @@ static void test_memory_of_nodes(void **state)
     ag_program *program = ag_compile(
         &(const ag_signature){.each = in, .each_count = 5, .map = gradient, .map_count = 5}, NULL);
     assert_non_null(program);
-    ag_workspace *workspace = ag_workspace_new(
-        program,
-        &(const ag_workspace_options){
-            .threads = 1, .allocator = count_bytes, .allocator_user = &work},
-        NULL);
+    ag_workspace *workspace =
+        ag_workspace_new(program,
+                         &(const ag_workspace_options){
+                             .threads = 1, .allocator = count_bytes, .allocator_user = &work},
+                         NULL);
     assert_non_null(workspace);
     assert_true(work.peak < states * sizeof(double) * 17);
     ag_workspace_free(workspace);
     ag_program_free(program);
+    ag_graph_free(graph);
+    ag_program_free(step);
+}
+
+/* Without a step the final state is the state, even one that a step would not look at. */
+static void test_gradient_of_no_steps(void **state)
+{
+    (void)state;
+    ag_graph *own = ag_graph_new(NULL), *graph = ag_graph_new(NULL);
+    const ag_value each[] = {ag_variable(own, 0), ag_variable(own, 0)};
+    const ag_value next = ag_tanh(each[1]);
+    ag_program *step = ag_compile(
+        &(ag_signature){.each = each, .each_count = 2, .map = &next, .map_count = 1}, NULL);
+    assert_non_null(step);
+    const ag_value x = ag_variable(graph, 5);
+    ag_value final, dx;
+    assert_int_equal(
+        ag_scan(graph, step, 0, 1, &(const ag_scan_arrays){.state = &x, .final_state = &final}),
+        AG_OK);
+    const ag_value root = ag_square(final);
+    assert_int_equal(ag_gradient(root, 1, &x, &dx), AG_OK);
+    assert_int_equal(ag_backward(root), AG_OK);
+    assert_same(ag_grad(x), 10);
+    assert_same(ag_data(dx), 10);
+    ag_graph_free(graph);
+    ag_graph_free(own);
+    ag_program_free(step);
+}
+
+/* Compiling a scan and its gradient, with each allocation failing in turn. */
+static void test_no_memory_for_a_program(void **state)
+{
+    (void)state;
+    ag_program *step = compile_step(&ring, NULL);
+    ag_graph *graph = ag_graph_new(NULL);
+    ag_value in[5], final[3], gradient[5];
+    make_variables(graph, 5, in);
+    const ag_scan_arrays arrays = {.shared = in, .state = in + 2, .final_state = final};
+    assert_int_equal(ag_scan(graph, step, 4, 3, &arrays), AG_OK);
+    assert_int_equal(ag_gradient(final[0], 5, in, gradient), AG_OK);
+    const ag_signature signature = {.each = in, .each_count = 5, .map = gradient, .map_count = 5};
+    failing_heap heap = {.allowed = -1};
+    const ag_compile_options options = {.allocator = allocate_or_fail, .allocator_user = &heap};
+    ag_program_free(ag_compile(&signature, &options));
+    const long requests = heap.requests;
+    assert_true(requests > 50);
+    for (long n = 0; n < requests; n++) {
+        heap = (failing_heap){.allowed = n};
+        assert_null(ag_compile(&signature, &options));
+        assert_int_equal(ag_error(graph), AG_OUT_OF_MEMORY);
+        ag_clear_error(graph);
+        assert_int_equal(heap.bytes, 0);
+    }
     ag_graph_free(graph);
     ag_program_free(step);
 }
@@ -2057,6 +2110,8 @@ int main(void)
         cmocka_unit_test(test_too_many_nodes),
         cmocka_unit_test(test_memory_of_a_million_steps),
         cmocka_unit_test(test_memory_of_nodes),
+        cmocka_unit_test(test_gradient_of_no_steps),
+        cmocka_unit_test(test_no_memory_for_a_program),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_small_buffer),
         cmocka_unit_test(test_rewinding),
