@@ -415,7 +415,7 @@ struct ag_program {
     uint32_t *once_slots;   /* once_count: where the once outputs are among the slots of `once` */
     agi_section check;      /* over lanes: the comparisons, before anything is written */
     agi_section body;       /* over lanes: everything else */
-    size_t lanes;           /* samples in a block, at most: a multiple of 16 */
+    size_t lanes;           /* samples in a block, at most: a multiple of 16, or 1 */
     /* What kernels need beside the slots, at most: so many numbers for each lane, and so many. */
     size_t scratch_lanes, scratch_fixed;
     ag_graph *source;    /* what was compiled, for derivatives */

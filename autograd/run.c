@@ -525,14 +525,15 @@ static void enter_run(const run *r, const worker *w, agi_frame *frame)
     agi_enter_block(frame, r->program, r->program->lanes, w->memory.aligned);
 }
 
-/* A batch of one runs without lanes. In larger batches a block of one is padded as any other, so
- * that a sample gives the same bits wherever it stands. */
+/* A batch of one runs without lanes, and so do blocks that are never larger. Elsewhere a block of one
+ * is padded as any other, so that a sample gives the same bits wherever it stands. */
 static void enter_samples(const run *r, size_t block, agi_frame *frame)
 {
     const size_t first = block * r->program->lanes, rest = r->batch - first;
     const size_t width = r->kernels->width;
     frame->count = rest < r->program->lanes ? rest : r->program->lanes;
-    frame->lanes = r->batch == 1 ? 1 : (frame->count + width - 1) & ~(width - 1);
+    frame->lanes =
+        r->batch == 1 || r->program->lanes == 1 ? 1 : (frame->count + width - 1) & ~(width - 1);
     frame->each = step_by(r, r->each, first * frame->each_stride);
     frame->map = step_by(r, r->map, first * frame->map_stride);
 }

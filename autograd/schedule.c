@@ -302,14 +302,16 @@ static size_t count_passing(const ag_program *program, const agi_section *sectio
 }
 
 /* As many samples as keep the slots that a block works with in 512 KiB, and all of them in 8 MiB, 64
- * at most: enough for the matrix kernels to use each of a matrix's numbers often. */
+ * at most: enough for the matrix kernels to use each of a matrix's numbers often. Where even the
+ * fewest lanes take a lot of memory (long scans, whose states are slots), sample by sample. */
 static size_t choose_lanes(const ag_program *program)
 {
     enum {
         STEP = 16,
         MOST = 64,
         BYTES = 512 << 10,
-        ALL_BYTES = 8 << 20
+        ALL_BYTES = 8 << 20,
+        TOO_MANY_BYTES = 64 << 20
     };
     const bool checks = program->check.slots > program->body.slots;
     const agi_section *section = checks ? &program->check : &program->body;
@@ -319,7 +321,7 @@ static size_t choose_lanes(const ag_program *program)
     while (lanes > STEP &&
            (lanes * busy * sizeof(double) > BYTES || lanes * slots * sizeof(double) > ALL_BYTES))
         lanes -= STEP;
-    return lanes;
+    return lanes * slots * sizeof(double) > TOO_MANY_BYTES ? 1 : lanes;
 }
 
 static void count_instructions(ag_program *program)
