@@ -56,15 +56,31 @@ static inline void add_few(uint32_t n, const num *from, int32_t stride, num *to,
         *to = set ? *from : *to + factor * *from;
 }
 
+/* The number that word i says where it is. There are some hundred places that ask, and a sanitizer
+ * that adds its checks to each of them compiles for a minute: it gets them in a function. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define IN_PLACE __attribute__((noinline))
+#endif
+#endif
+#ifndef IN_PLACE
+#define IN_PLACE AGI_INLINE
+#endif
+static IN_PLACE num number(const num *slots, const uint32_t *words, size_t i)
+{
+    return slots[words[i]];
+}
+#define GET(i) number(s, w, i)
+
 /* A term whose words begin at w[i]. */
-#define TERM_PLUS(i) s[w[i]]
-#define TERM_MINUS(i) -s[w[i]]
-#define TERM_PRODUCT(i) s[w[i]] * s[w[(i) + 1]]
-#define TERM_MINUS_PRODUCT(i) -(s[w[i]] * s[w[(i) + 1]])
-#define TERM_SCALED(i) s[w[i]] * (s[w[(i) + 1]] * s[w[(i) + 2]])
-#define TERM_CHAIN(i) multiply(true, s[w[i]], s[w[(i) + 1]])
-#define TERM_MINUS_CHAIN(i) -multiply(true, s[w[i]], s[w[(i) + 1]])
-#define TERM_SCALED_CHAIN(i) s[w[i]] * multiply(true, s[w[(i) + 1]], s[w[(i) + 2]])
+#define TERM_PLUS(i) GET(i)
+#define TERM_MINUS(i) -GET(i)
+#define TERM_PRODUCT(i) GET(i) * GET((i) + 1)
+#define TERM_MINUS_PRODUCT(i) -(GET(i) * GET((i) + 1))
+#define TERM_SCALED(i) GET(i) * (GET((i) + 1) * GET((i) + 2))
+#define TERM_CHAIN(i) multiply(true, GET(i), GET((i) + 1))
+#define TERM_MINUS_CHAIN(i) -multiply(true, GET(i), GET((i) + 1))
+#define TERM_SCALED_CHAIN(i) GET(i) * multiply(true, GET((i) + 1), GET((i) + 2))
 
 #define SET(value, words)                                                                          \
     sum = (value);                                                                                 \
@@ -159,28 +175,28 @@ void AGI_KERNEL(single)(const agi_section *section, agi_frame *frame)
             break;
 #define AG_UNARY(name, value, ...)                                                                 \
     case AGI_##name: {                                                                             \
-        const num x = s[w[2]];                                                                     \
+        const num x = GET(2);                                                                      \
         s[w[1]] = (value);                                                                         \
         w += 3;                                                                                    \
         break;                                                                                     \
     }
 #define AG_BINARY(name, value, ...)                                                                \
     case AGI_##name: {                                                                             \
-        const num a = s[w[2]], b = s[w[3]];                                                        \
+        const num a = GET(2), b = GET(3);                                                          \
         s[w[1]] = (value);                                                                         \
         w += 4;                                                                                    \
         break;                                                                                     \
     }
 #define AG_TERNARY(name, value, ...)                                                               \
     case AGI_##name: {                                                                             \
-        const num c = s[w[2]], a = s[w[3]], b = s[w[4]];                                           \
+        const num c = GET(2), a = GET(3), b = GET(4);                                              \
         s[w[1]] = (value);                                                                         \
         w += 5;                                                                                    \
         break;                                                                                     \
     }
 #define AG_COMPARE(name, value, ...)                                                               \
     case AGI_##name: {                                                                             \
-        const num a = s[w[2]], b = s[w[3]];                                                        \
+        const num a = GET(2), b = GET(3);                                                          \
         if ((value) != instructions[w[1]].outcome && frame->failed_lane > 0)                       \
             note_failure(instructions + w[1], frame, 0, a, b);                                     \
         w += 4;                                                                                    \
