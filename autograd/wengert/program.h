@@ -127,7 +127,9 @@ AG_API const char *ag_isa_name(ag_isa isa);
 AG_API const char *ag_vector_math(void);
 
 typedef struct ag_workspace_options {
-    size_t threads; /* at most; 0: as many as OpenMP says. 1 in a library built without OpenMP */
+    /* At most; 0: as many as OpenMP says. 1 in a library built without OpenMP. On cores that other
+     * work keeps busy, threads that wait for each other lose more than they gain: take 1 there. */
+    size_t threads;
     ag_isa isa;
     ag_allocator allocator; /* NULL: the C library's */
     void *allocator_user;
