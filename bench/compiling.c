@@ -11,11 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A graph's inputs and outputs. */
+/* A graph's inputs, of which the last may be a sample's, and outputs, which are summed. */
 typedef struct sketch {
     ag_graph *graph;
     ag_value *inputs, *outputs;
-    size_t input_count, output_count;
+    size_t input_count, each_count, output_count;
 } sketch;
 
 typedef struct bench_subject {
@@ -54,6 +54,7 @@ static void record_net(sketch *s)
 {
     static const int sizes[] = {IN, HIDDEN, OUT};
     make_inputs(s, NET_PARAMETERS + IN + OUT);
+    s->each_count = IN + OUT;
     s->outputs[0] = bench_record_net(2, sizes, true, s->inputs, s->inputs + NET_PARAMETERS);
 }
 
@@ -156,9 +157,12 @@ static double run_once(const bench_task *task)
     if (task->part >= DERIVE && subject->derive != NULL)
         subject->derive(&s);
     times[COMPILE] = bench_now();
+    const size_t shared = s.input_count - s.each_count;
     if (task->part >= COMPILE)
         program = ag_compile(&(ag_signature){.shared = s.inputs,
-                                             .shared_count = s.input_count,
+                                             .shared_count = shared,
+                                             .each = s.inputs + shared,
+                                             .each_count = s.each_count,
                                              .sum = s.outputs,
                                              .sum_count = s.output_count},
                              NULL);
