@@ -904,10 +904,11 @@ static void test_sums_of_products(void **state)
     for_all_kernels(check_sums_of_products);
 }
 
-/* Long chains over a single element's terms: q is infinite wherever p is 0. */
+/* Chains over a single element's terms, short and long: q is infinite wherever p is 0. */
 static void check_long_chains(void)
 {
     static const int32_t steps[][2] = {{1, 1}, {1, 2}, {-1, 1}, {2, -1}};
+    static const double scales[] = {1, -1, -2};
     records.factors = factors;
     for (size_t i = 0; i < 4; i++)
         for (uint32_t repeat = 1; repeat < 150; repeat++) {
@@ -917,8 +918,10 @@ static void check_long_chains(void)
                 set_element(p, 1, r, 0, is_zero ? 0 : draw(-1, 1));
                 set_element(q, 1, r, 0, is_zero ? (double)INFINITY : draw(-1, 1));
             }
-            factors[0] = (agi_factors){-2, p, q, p.stride, q.stride, repeat, true};
-            check_products(1, 1, 1);
+            for (size_t k = 0; k < 3; k++) {
+                factors[0] = (agi_factors){scales[k], p, q, p.stride, q.stride, repeat, true};
+                check_products(1, 1, 1);
+            }
         }
 }
 
