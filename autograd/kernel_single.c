@@ -39,7 +39,8 @@ static num sum_repeated(const agi_factors *f, const num *p, const num *q)
 static num sum_products(const agi_instruction *instruction, const agi_frame *frame, const spaces *s)
 {
     const agi_factors *f = agi_factors_of(frame->records, instruction);
-    num sum = (num)-0.0; /* adding to it leaves even -0 as it is */
+    /* -0, as adding to it leaves even -0 as it is; of nothing at all the sum is 0 */
+    num sum = instruction->terms == 0 ? 0 : (num)-0.0;
     for (uint32_t t = 0; t < instruction->terms; t++, f++)
         sum += (num)f->factor *
                sum_repeated(f, &s->of[f->p.space][f->p.at], &s->of[f->q.space][f->q.at]);

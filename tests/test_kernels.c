@@ -931,6 +931,24 @@ static void test_long_chains(void **state)
     for_all_kernels(check_long_chains);
 }
 
+/* The sum of nothing is 0, not -0. */
+static void check_no_terms(void)
+{
+    for (size_t l = 0; l < 3; l++)
+        for (uint32_t n = 1; n < 40; n += 13) {
+            const size_t lanes = get_lanes(l);
+            run((agi_instruction){.op = AGI_OP_PRODUCTS, .n = n}, lanes);
+            for (size_t i = 0; i < n; i++)
+                assert_same(get_result(lanes, i, lanes - 1), 0);
+        }
+}
+
+static void test_no_terms(void **state)
+{
+    (void)state;
+    for_all_kernels(check_no_terms);
+}
+
 /* out[i] = out[i] + ... */
 static void check_added_products(void)
 {
@@ -1330,6 +1348,7 @@ int main(void)
         cmocka_unit_test(test_copies),
         cmocka_unit_test(test_sums_of_products),
         cmocka_unit_test(test_long_chains),
+        cmocka_unit_test(test_no_terms),
         cmocka_unit_test(test_products_added_to_a_result),
         cmocka_unit_test(test_folds),
         cmocka_unit_test(test_closures),
