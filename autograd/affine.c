@@ -23,11 +23,6 @@ static bool is_once(const agi_plan *plan)
     return plan->part == AGI_PART_ONCE;
 }
 
-static bool is_one(double factor)
-{
-    return factor >= 1 && factor <= 1;
-}
-
 static uint64_t key_of(const agi_plan *plan, uint32_t node)
 {
     return (uint64_t)plan->place[node].vector << 32 | plan->place[node].element;
@@ -41,7 +36,7 @@ static bool is_element(const agi_plan *plan, const agi_product *product, uint32_
 {
     *p = product->q;
     *x = product->p;
-    if (*p == AGI_NO_INDEX || *x == AGI_NO_INDEX || !is_one(product->factor))
+    if (*p == AGI_NO_INDEX || *x == AGI_NO_INDEX || !agi_is_one(product->factor))
         return false;
     bool is_swapped;
     if (is_once(plan)) {
@@ -141,7 +136,8 @@ static ag_status read_row(agi_plan *plan, uint32_t node, reading r, agi_row *row
         else if (!r.has_products && is_number_times_x(plan, product))
             status = add_entry(plan, product->factor, AGI_NO_INDEX, product->p);
         else if (product->p != AGI_NO_INDEX && product->q == AGI_NO_INDEX &&
-                 is_still(plan, product->p) && row->bias == AGI_NO_INDEX && is_one(product->factor))
+                 is_still(plan, product->p) && row->bias == AGI_NO_INDEX &&
+                 agi_is_one(product->factor))
             row->bias = product->p;
         else
             status = add_rest(plan, *product);

@@ -10,6 +10,8 @@
 
 #include <wengert/program.h>
 
+#include <string.h>
+
 /* ---- Gates of a program being compiled ------------------------------------------------------- */
 
 /* Beside the engine's gates (agi_gate, but AGI_VARIABLE). The first ones are gates, too; the others
@@ -154,6 +156,26 @@ static inline agi_operand_list agi_list_code(const agi_code *code, uint32_t node
 static inline uint32_t *agi_operand(agi_operand_list list, uint32_t k)
 {
     return list.first + (size_t)(k / 2) * list.step + k % 2;
+}
+
+/* Appends to an array, with the memory of whoever is at work. */
+#define AGI_APPEND(owner, array, item)                                                             \
+    (agi_memory_grow((owner)->memory, (void **)&(array), sizeof(*(array)), &array##_capacity,      \
+                     (uint64_t)array##_count + 1, UINT32_MAX) != AG_OK                             \
+         ? AG_OUT_OF_MEMORY                                                                        \
+         : ((array)[array##_count++] = (item), AG_OK))
+
+static inline bool agi_is_one(double number)
+{
+    return number >= 1 && number <= 1;
+}
+
+/* So that numbers can be told apart and hashed, 0 and -0 and NaNs, too. */
+static inline uint64_t agi_bits_of(double number)
+{
+    uint64_t bits;
+    memcpy(&bits, &number, sizeof(bits));
+    return bits;
 }
 
 /* For hashing: hash and word, mixed so that low bits depend on all of both. */

@@ -75,9 +75,7 @@ static const agi_keyed *order_terms(agi_plan *plan, uint32_t n, const agi_produc
     agi_keyed *keys = agi_reserve_keys(plan, n);
     for (uint32_t t = 0; keys != NULL && t < n; t++) {
         const agi_product *term = &terms[t];
-        uint64_t factor;
-        memcpy(&factor, &term->factor, sizeof(factor));
-        uint64_t kind = agi_mix(term->chain, factor);
+        uint64_t kind = agi_mix(term->chain, agi_bits_of(term->factor));
         kind = agi_mix(kind, term->p == AGI_NO_INDEX ? term->p : plan->place[term->p].vector);
         kind = agi_mix(kind, term->q == AGI_NO_INDEX ? term->q : plan->place[term->q].vector);
         keys[t] = (agi_keyed){kind, 0, t};

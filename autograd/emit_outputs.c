@@ -197,7 +197,7 @@ static uint32_t measure_bare(const agi_plan *plan, const agi_block *block, uint3
     for (; length < n; length++) {
         const agi_terms_of rest = get_rest(plan->code, block, output + length);
         if (rest.n != 1 || rest.terms->p == AGI_NO_INDEX || rest.terms->q != AGI_NO_INDEX ||
-            rest.terms->factor < 1 || rest.terms->factor > 1)
+            !agi_is_one(rest.terms->factor))
             break;
         plan->nodes[length] = output + length;
         plan->nodes[n + length] = rest.terms->p;

@@ -42,7 +42,7 @@ static kind find_kind(const agi_factors *f, ptrdiff_t p, ptrdiff_t q)
         return f->chain ? KIND_CHAIN : KIND_PAIR;
     if (p != 1 || q != 0 || f->chain)
         return KIND_OTHER;
-    const bool is_sign = (f->factor >= 1 && f->factor <= 1) || (f->factor >= -1 && f->factor <= -1);
+    const bool is_sign = agi_is_one(f->factor) || agi_is_one(-f->factor);
     const bool is_alone = f->p.space == AGI_NOWHERE || f->q.space == AGI_NOWHERE;
     return is_sign || is_alone ? KIND_STREAM : KIND_SCALED;
 }

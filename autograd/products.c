@@ -292,8 +292,8 @@ static int count_varying(const collection *c, const agi_product *product)
 static bool is_composed(const agi_code *code, agi_operands at, uint32_t fixed)
 {
     const agi_product *last = &code->products[at.a + at.b - 1];
-    const bool is_bare = last->p == AGI_NO_INDEX ||
-                         (last->q == AGI_NO_INDEX && last->factor >= 1 && last->factor <= 1);
+    const bool is_bare =
+        last->p == AGI_NO_INDEX || (last->q == AGI_NO_INDEX && agi_is_one(last->factor));
     return fixed > 1 || (fixed == 1 && !is_bare);
 }
 

@@ -244,7 +244,7 @@ static void put_factors(listing *l, const agi_factors *f, uint32_t n, bool is_fi
     const bool is_negative = f->factor < 0;
     const double size = is_negative ? -f->factor : f->factor;
     put(l, "%s", is_first ? (is_negative ? "-" : "") : is_negative ? " - " : " + ");
-    if (!(size >= 1 && size <= 1) || !has_p) {
+    if (!agi_is_one(size) || !has_p) {
         put_number(l, size);
         put(l, "%s", has_p ? " * " : "");
     }

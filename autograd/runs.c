@@ -110,9 +110,7 @@ static uint64_t hash_terms(const agi_code *code, uint32_t node, uint64_t hash)
 {
     const agi_product *terms = code->products + code->at[node].a;
     for (uint32_t t = 0; t < code->at[node].b; t++) {
-        uint64_t factor;
-        memcpy(&factor, &terms[t].factor, sizeof(factor));
-        hash = agi_mix(hash, factor + terms[t].chain);
+        hash = agi_mix(hash, agi_bits_of(terms[t].factor) + terms[t].chain);
     }
     return hash;
 }

@@ -123,7 +123,7 @@ static inline void take_pieces(const border *b, agi_pieces pieces, size_t t, cha
         const ptrdiff_t unit = (ptrdiff_t)b->unit[x.space];
         const ptrdiff_t at = (ptrdiff_t)x.at + (ptrdiff_t)t * piece->step;
         const char *from = b->space[x.space] + at * unit;
-        if (lanes == 1 && x.stride == 1 && b->lanes == 1 && piece->n > MANY) {
+        if (lanes == 1 && x.stride * unit == (ptrdiff_t)b->size && piece->n > MANY) {
             memcpy(to, from, piece->n * b->size);
             to += piece->n * b->size;
             continue;

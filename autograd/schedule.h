@@ -204,13 +204,6 @@ ag_status agi_emit_section(agi_plan *plan);
 /* out[i] = sum of lists[i], for lists that are one run; added to what is there, if told so. */
 ag_status agi_emit_products(agi_plan *plan, uint32_t n, const agi_terms_of *lists, uint32_t out,
                             bool add);
-/* Appends to an array of the program. */
-#define AGI_APPEND(plan, array, item)                                                              \
-    (agi_memory_grow((plan)->memory, (void **)&(array), sizeof(*(array)), &array##_capacity,       \
-                     (uint64_t)array##_count + 1, UINT32_MAX) != AG_OK                             \
-         ? AG_OUT_OF_MEMORY                                                                        \
-         : ((array)[array##_count++] = (item), AG_OK))
-
 /* emit_outputs.c: the section's end. */
 ag_status agi_emit_body_outputs(agi_plan *plan, agi_slots *slots);
 ag_status agi_emit_once_outputs(agi_plan *plan, agi_slots *slots);

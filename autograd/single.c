@@ -23,18 +23,13 @@ typedef struct writer {
     uint32_t table_size;
 } writer;
 
-static inline ag_status append(void **array, size_t element, uint32_t *capacity, uint32_t count,
-                               uint32_t more, agi_memory *memory)
-{
-    return agi_memory_grow(memory, array, element, capacity, (uint64_t)count + more, UINT32_MAX);
-}
-
 /* Room for a step, and its words; NULL where there is none. */
 static inline uint32_t *add_step(writer *w, uint32_t what, uint32_t n, uint32_t words)
 {
     agi_section *section = w->section;
-    if (append((void **)&section->steps, sizeof(*section->steps), &section->steps_capacity,
-               section->steps_count, words + 1, w->memory) != AG_OK)
+    if (agi_memory_grow(w->memory, (void **)&section->steps, sizeof(*section->steps),
+                        &section->steps_capacity, (uint64_t)section->steps_count + words + 1,
+                        UINT32_MAX) != AG_OK)
         return NULL;
     uint32_t *step = section->steps + section->steps_count;
     section->steps_count += words + 1;
@@ -44,34 +39,22 @@ static inline uint32_t *add_step(writer *w, uint32_t what, uint32_t n, uint32_t 
 
 /* ---- Imports --------------------------------------------------------------------------------- */
 
-static uint64_t bits_of(double number)
+/* What an import is known by: constants by their bits, so that one is there once. */
+static uint64_t key_of(const writer *w, agi_vector x)
 {
-    uint64_t bits;
-    memcpy(&bits, &number, sizeof(bits));
-    return bits;
+    return x.space == AGI_CONSTANTS ? agi_bits_of(w->program->constants[x.at]) : x.at;
 }
 
-/* Constants are told apart by their bits, so that one is there once. */
-static uint64_t hash_import(const writer *w, agi_vector x)
+static uint32_t find_entry(const writer *w, uint8_t space, uint64_t key)
 {
-    return agi_mix(x.space, x.space == AGI_CONSTANTS ? bits_of(w->program->constants[x.at]) : x.at);
-}
-
-static bool is_same_import(const writer *w, agi_vector x, agi_vector y)
-{
-    if (x.space != y.space)
-        return false;
-    const double *constants = w->program->constants;
-    return x.space == AGI_CONSTANTS ? bits_of(constants[x.at]) == bits_of(constants[y.at])
-                                    : x.at == y.at;
-}
-
-static uint32_t find_entry(const writer *w, agi_vector x)
-{
+    const agi_vector *imports = w->section->imports;
     const uint32_t last = w->table_size - 1;
-    uint32_t at = (uint32_t)hash_import(w, x) & last;
-    while (w->table[at] != 0 && !is_same_import(w, w->section->imports[w->table[at] - 1], x))
-        at = (at + 1) & last;
+    uint32_t at = (uint32_t)agi_mix(space, key) & last;
+    for (; w->table[at] != 0; at = (at + 1) & last) {
+        const agi_vector x = imports[w->table[at] - 1];
+        if (x.space == space && key_of(w, x) == key)
+            break;
+    }
     return at;
 }
 
@@ -87,31 +70,45 @@ static ag_status widen_table(writer *w)
         return AG_OUT_OF_MEMORY;
     w->table_size = size;
     memset(w->table, 0, size * sizeof(*w->table));
-    for (uint32_t i = 0; i < w->section->imports_count; i++)
-        w->table[find_entry(w, w->section->imports[i])] = i + 1;
+    for (uint32_t i = 0; i < w->section->imports_count; i++) {
+        const agi_vector x = w->section->imports[i];
+        w->table[find_entry(w, x.space, key_of(w, x))] = i + 1;
+    }
+    return AG_OK;
+}
+
+/* Finds the entry of an import, or a free one for it; in either case there is room for one more. */
+static ag_status open_entry(writer *w, uint8_t space, uint64_t key, uint32_t **entry)
+{
+    const agi_section *section = w->section;
+    if (section->imports_count >= UINT32_MAX - section->slots - 1 ||
+        (2 * (uint64_t)section->imports_count >= w->table_size && widen_table(w) != AG_OK))
+        return AG_OUT_OF_MEMORY;
+    *entry = &w->table[find_entry(w, space, key)];
+    return AG_OK;
+}
+
+static ag_status add_import(writer *w, agi_vector x, uint32_t *entry)
+{
+    agi_section *section = w->section;
+    if (AGI_APPEND(w, section->imports, ((agi_vector){x.at, 0, x.space})) != AG_OK)
+        return AG_OUT_OF_MEMORY;
+    *entry = section->imports_count;
     return AG_OK;
 }
 
 /* The slot that a number is in. */
 static ag_status find_slot(writer *w, agi_vector x, uint32_t *slot)
 {
-    agi_section *section = w->section;
     if (x.space == AGI_SLOTS) {
         *slot = x.at;
         return AG_OK;
     }
-    if (2 * (uint64_t)section->imports_count >= w->table_size && widen_table(w) != AG_OK)
+    uint32_t *entry;
+    if (open_entry(w, x.space, key_of(w, x), &entry) != AG_OK ||
+        (*entry == 0 && add_import(w, x, entry) != AG_OK))
         return AG_OUT_OF_MEMORY;
-    const uint32_t entry = find_entry(w, x);
-    if (w->table[entry] == 0) {
-        if (section->imports_count >= UINT32_MAX - section->slots - 1 ||
-            append((void **)&section->imports, sizeof(*section->imports),
-                   &section->imports_capacity, section->imports_count, 1, w->memory) != AG_OK)
-            return AG_OUT_OF_MEMORY;
-        section->imports[section->imports_count++] = (agi_vector){x.at, 0, x.space};
-        w->table[entry] = section->imports_count;
-    }
-    *slot = section->slots + w->table[entry] - 1;
+    *slot = w->section->slots + *entry - 1;
     return AG_OK;
 }
 
@@ -119,16 +116,15 @@ static ag_status find_slot(writer *w, agi_vector x, uint32_t *slot)
 static ag_status find_number(writer *w, double number, uint32_t *slot)
 {
     ag_program *program = w->program;
-    if (append((void **)&program->constants, sizeof(*program->constants),
-               &program->constants_capacity, program->constants_count, 1, w->memory) != AG_OK)
+    uint32_t *entry;
+    if (open_entry(w, AGI_CONSTANTS, agi_bits_of(number), &entry) != AG_OK)
         return AG_OUT_OF_MEMORY;
-    const uint32_t before = w->section->imports_count;
-    const agi_vector last = {program->constants_count, 0, AGI_CONSTANTS};
-    program->constants[program->constants_count++] = number;
-    const ag_status status = find_slot(w, last, slot);
-    if (w->section->imports_count == before)
-        program->constants_count--; /* it was there */
-    return status;
+    const agi_vector x = {program->constants_count, 0, AGI_CONSTANTS};
+    if (*entry == 0 &&
+        (AGI_APPEND(w, program->constants, number) != AG_OK || add_import(w, x, entry) != AG_OK))
+        return AG_OUT_OF_MEMORY;
+    *slot = w->section->slots + *entry - 1;
+    return AG_OK;
 }
 
 /* ---- Sums of products ------------------------------------------------------------------------ */
@@ -148,7 +144,7 @@ static agi_vector get_element(agi_vector v, uint32_t i)
 static ag_status write_term(writer *w, const agi_factors *f, uint32_t i, uint32_t r,
                             short_term *term)
 {
-    const bool plus = f->factor >= 1 && f->factor <= 1, minus = f->factor >= -1 && f->factor <= -1;
+    const bool plus = agi_is_one(f->factor), minus = agi_is_one(-f->factor);
     agi_vector p = get_element(f->p, i), q = get_element(f->q, i);
     p.at += r * (uint32_t)f->p_step;
     q.at += r * (uint32_t)f->q_step;

@@ -5,7 +5,6 @@
  * and in float (medians), and where they come from.
  */
 #include "bench.h"
-#include "record.h"
 
 #include <wengert/program.h>
 
