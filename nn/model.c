@@ -22,6 +22,9 @@ void nn_model_free(nn_model *model)
     nni_release(model->parameters);
     nni_release(model->mean);
     nni_release(model->deviation);
+    nni_release(model->class_names);
+    nni_release(model->feature_names);
+    nni_release(model->state);
     nni_release(model);
 }
 
@@ -119,6 +122,61 @@ size_t nn_parameter_count(const nn_model *model)
 ag_real *nn_parameters(nn_model *model)
 {
     return model == NULL ? NULL : model->parameters;
+}
+
+size_t nn_model_layers(const nn_model *model)
+{
+    return model == NULL ? 0 : model->layers;
+}
+
+size_t nn_model_size(const nn_model *model, size_t i)
+{
+    return model != NULL && i <= model->layers ? model->sizes[i] : 0;
+}
+
+nn_activation nn_model_activation(const nn_model *model)
+{
+    return model == NULL ? NN_IDENTITY : model->activation;
+}
+
+size_t nn_model_classes(const nn_model *model)
+{
+    return model == NULL ? 0 : model->classes;
+}
+
+const char *nn_model_class_name(const nn_model *model, size_t klass)
+{
+    return klass < nn_model_classes(model) ? model->class_names[klass] : NULL;
+}
+
+const char *nn_model_feature_name(const nn_model *model, size_t feature)
+{
+    if (feature >= nn_model_inputs(model) || model->feature_names == NULL)
+        return NULL;
+    return model->feature_names[feature];
+}
+
+const ag_real *nn_model_mean(const nn_model *model)
+{
+    return model == NULL ? NULL : model->mean;
+}
+
+const ag_real *nn_model_deviation(const nn_model *model)
+{
+    return model == NULL ? NULL : model->deviation;
+}
+
+const nn_training *nn_model_training(const nn_model *model)
+{
+    return model == NULL || model->state == NULL ? NULL : &model->state->told;
+}
+
+void nn_forget_training(nn_model *model)
+{
+    if (model == NULL)
+        return;
+    nni_release(model->state);
+    model->state = NULL;
 }
 
 void nn_standardise(const nn_model *model, const ag_real *inputs, ag_real *standardised)

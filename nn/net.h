@@ -86,6 +86,18 @@ typedef struct nni_kept {
     _Atomic(ag_workspace *) workspace; /* of one thread; NULL while somebody has it */
 } nni_kept;
 
+/* Where a training left off, with all that it takes to go on. One block; nni_release frees it. */
+typedef struct nni_state {
+    nn_training told;
+    ag_real *memory; /* the optimiser's: optimizer.state_count numbers a parameter */
+    /* with patience: the best epoch's parameters, and once the training has ended, when the model
+     * takes those, the last epoch's; else NULL */
+    ag_real *other;
+    bool ended;
+    bool in_parts, stepwise; /* how batches went in the end: see nni_trainer.in_parts, fit.c */
+    uint64_t data, held_out; /* what the data held (nni_digest); 0: no patience, no held_out */
+} nni_state;
+
 struct nn_model {
     size_t layers;
     size_t *sizes; /* layers + 1: inputs, ..., outputs */
@@ -94,6 +106,10 @@ struct nn_model {
     ag_real *parameters;
     bool scaled; /* mean and deviation are settled: a training succeeded */
     ag_real *mean, *deviation;
+    /* of the data, once a training succeeded; NULL before, class_names also for a regression */
+    size_t classes;
+    char **class_names, **feature_names;
+    nni_state *state; /* of the last training; NULL: none */
     nni_kept *kept;
 };
 
