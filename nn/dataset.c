@@ -110,6 +110,15 @@ int nni_format(char *text, size_t size, const char *format, ...)
     return length;
 }
 
+const char *nni_show(const char *text, char shown[40])
+{
+    size_t n = 0;
+    for (; n < 30 && text[n] != '\0'; n++)
+        shown[n] = text[n] >= ' ' && text[n] <= '~' ? text[n] : '?';
+    strcpy(shown + n, text[n] == '\0' ? "" : "...");
+    return shown;
+}
+
 /* Copies a path; of one that is too long, the end, which says more, from a whole letter on. */
 static void copy_path(char *copy, size_t size, const char *path)
 {
@@ -328,7 +337,7 @@ size_t nn_row_class(const nn_dataset *data, size_t row)
 
 const ag_real *nn_row_targets(const nn_dataset *data, size_t row)
 {
-    return row < nn_rows(data) && data->classes == 0 ? data->numbers + row * data->targets : NULL;
+    return row < nn_rows(data) && data->targets > 0 ? data->numbers + row * data->targets : NULL;
 }
 
 const char *nn_class_name(const nn_dataset *data, size_t klass)
@@ -354,7 +363,7 @@ static nn_dataset *take_rows(const nn_dataset *data, size_t count, const size_t 
                data->features * sizeof(ag_real));
         if (data->classes > 0)
             part->labels[i] = data->labels[rows[i]];
-        else
+        else if (data->targets > 0)
             memcpy(part->numbers + i * data->targets, nn_row_targets(data, rows[i]),
                    data->targets * sizeof(ag_real));
     }

@@ -234,6 +234,54 @@ ag_status nn_model_record(const nn_model *model, const ag_value *parameters, con
 
 /* ---- Data and models ------------------------------------------------------------------------- */
 
+/* Whether names are those that the library makes up, see nni_copy_names. */
+static bool are_numbered(size_t count, char *const *names, const char *prefix)
+{
+    char name[24];
+    for (size_t i = 0; i < count; i++) {
+        (void)snprintf(name, sizeof(name), "%s%zu", prefix, i);
+        if (strcmp(name, names[i]) != 0)
+            return false;
+    }
+    return true;
+}
+
+static ag_status check_names(const char *what, size_t count, char *const *known, char *const *names,
+                             const char *prefix, nn_error *error)
+{
+    size_t i = 0;
+    while (i < count && strcmp(known[i], names[i]) == 0)
+        i++;
+    if (i == count || are_numbered(count, known, prefix) || are_numbered(count, names, prefix))
+        return AG_OK;
+    char shown[2][40];
+    return nni_fail(error, AG_INVALID_ARGUMENT, "%s %zu of the data is \"%s\", the model's \"%s\"",
+                    what, i, nni_show(names[i], shown[0]), nni_show(known[i], shown[1]));
+}
+
+ag_status nni_check_features(const nn_model *model, const nn_dataset *data, nn_error *error)
+{
+    if (model->feature_names == NULL)
+        return AG_OK;
+    return check_names("feature", data->features, model->feature_names, data->feature_names, "x",
+                       error);
+}
+
+/* Whether data is of the kind that the model was trained on. */
+static ag_status check_kind(const nn_model *model, const nn_dataset *data, nn_error *error)
+{
+    if (model->classes != data->classes)
+        return nni_fail(error, AG_INVALID_ARGUMENT,
+                        data->classes > 0 ? "the model was trained on numbers, and the data has "
+                                            "classes"
+                                          : "the model was trained on classes, and the data has "
+                                            "numbers");
+    const ag_status status = nni_check_features(model, data, error);
+    if (status != AG_OK)
+        return status;
+    return check_names("class", data->classes, model->class_names, data->class_names, "", error);
+}
+
 ag_status nni_check_fit(const nn_model *model, const nn_dataset *data, nn_error *error)
 {
     if (model == NULL || data == NULL)
@@ -243,6 +291,9 @@ ag_status nni_check_fit(const nn_model *model, const nn_dataset *data, nn_error 
     if (data->features != inputs)
         return nni_fail(error, AG_INVALID_ARGUMENT,
                         "the model has %zu inputs, the data %zu features", inputs, data->features);
+    if (nn_targets(data) == 0)
+        return nni_fail(error, AG_INVALID_ARGUMENT,
+                        "the data has neither classes nor numbers to predict: it is unlabelled");
     if (outputs == 1 && data->classes > 0 && data->classes != 2)
         return nni_fail(error, AG_INVALID_ARGUMENT,
                         "a model with 1 output tells 2 classes apart, and the data has %zu",
@@ -251,7 +302,7 @@ ag_status nni_check_fit(const nn_model *model, const nn_dataset *data, nn_error 
         return nni_fail(error, AG_INVALID_ARGUMENT, "the model has %zu outputs, the data %zu %s",
                         outputs, nn_targets(data),
                         data->classes > 0 ? "classes" : "numbers per row");
-    return AG_OK;
+    return model->feature_names == NULL ? AG_OK : check_kind(model, data, error);
 }
 
 nn_loss nni_choose_loss(const nn_model *model, const nn_dataset *data, nn_loss loss)
