@@ -5,18 +5,13 @@
  * general reader: there are no missing values, dates or mixed columns, and it guesses nothing but
  * the header.
  */
-#define _POSIX_C_SOURCE 200809L
 #include "net.h"
 
 #include <errno.h>
 #include <float.h>
-#include <locale.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#ifdef __APPLE__
-#include <xlocale.h>
-#endif
 
 /* ---- Numbers --------------------------------------------------------------------------------- */
 
@@ -588,19 +583,28 @@ static ag_status find_classes(const reader *r, table *t)
     return status;
 }
 
-static nn_dataset *read_csv(const char *path, const nn_csv_options *options, char separator,
-                            nn_error *error)
+/* What nn_read_csv asks for, and the answer. */
+typedef struct request {
+    const char *path;
+    const nn_csv_options *options;
+    char separator;
+    nn_error *error;
+    nn_dataset *data;
+} request;
+
+static ag_status read_csv(void *context)
 {
-    reader r = {.path = path, .error = error, .separator = separator};
+    request *asked = context;
+    reader r = {.path = asked->path, .error = asked->error, .separator = asked->separator};
     cells first = {0}, line = {0};
     table t = {.data = nni_allocate(1, sizeof(nn_dataset)),
-               .regression = options->regression,
-               .model = options->model};
+               .regression = asked->options->regression,
+               .model = asked->options->model};
     if (t.model != NULL && t.model->feature_names != NULL && t.model->classes == 0)
         t.regression = true;
     ag_status status = t.data == NULL ? fail_memory(&r) : read_file(&r);
     if (status == AG_OK)
-        status = read_rows(&r, options, &t, &first, &line);
+        status = read_rows(&r, asked->options, &t, &first, &line);
     if (status == AG_OK && t.label != SIZE_MAX && !t.regression && t.known == NULL)
         status = find_classes(&r, &t);
     nni_release(r.text);
@@ -609,9 +613,10 @@ static nn_dataset *read_csv(const char *path, const nn_csv_options *options, cha
     nni_release(t.classes);
     nni_release(t.known);
     if (status == AG_OK)
-        return t.data;
-    nn_dataset_free(t.data);
-    return NULL;
+        asked->data = t.data;
+    else
+        nn_dataset_free(t.data);
+    return status;
 }
 
 nn_dataset *nn_read_csv(const char *path, const nn_csv_options *options, nn_error *error)
@@ -627,23 +632,10 @@ nn_dataset *nn_read_csv(const char *path, const nn_csv_options *options, nn_erro
     }
     if (options->regression && nn_model_classes(options->model) > 0) {
         nni_fail(error, AG_INVALID_ARGUMENT,
-                 "nn_read_csv: the model knows classes, and the label "
-                 "is to be a number");
+                 "nn_read_csv: the model knows classes, and the label is to be a number");
         return NULL;
     }
-#if NNI_POSIX
-    /* strtod obeys the thread's locale */
-    const locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    if (c == (locale_t)0) {
-        nni_fail_memory(error);
-        return NULL;
-    }
-    const locale_t before = uselocale(c);
-#endif
-    nn_dataset *data = read_csv(path, options, separator, error);
-#if NNI_POSIX
-    uselocale(before);
-    freelocale(c);
-#endif
-    return data;
+    request asked = {path, options, separator, error, NULL};
+    (void)nni_in_c_locale(read_csv, &asked, error);
+    return asked.data;
 }

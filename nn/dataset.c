@@ -119,6 +119,25 @@ const char *nni_show(const char *text, char shown[40])
     return shown;
 }
 
+ag_status nni_in_c_locale(ag_status (*act)(void *context), void *context, nn_error *error)
+{
+#if NNI_POSIX
+    /* strtod and printf obey the thread's locale */
+    const locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    if (c == (locale_t)0)
+        return nni_fail_memory(error);
+    const locale_t before = uselocale(c);
+#else
+    (void)error;
+#endif
+    const ag_status status = act(context);
+#if NNI_POSIX
+    uselocale(before);
+    freelocale(c);
+#endif
+    return status;
+}
+
 /* Copies a path; of one that is too long, the end, which says more, from a whole letter on. */
 static void copy_path(char *copy, size_t size, const char *path)
 {

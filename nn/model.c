@@ -28,7 +28,7 @@ void nn_model_free(nn_model *model)
     nni_release(model);
 }
 
-static size_t count_parameters(size_t n, const size_t *sizes)
+size_t nni_count_parameters(size_t n, const size_t *sizes)
 {
     size_t count = 0;
     for (size_t i = 1; i < n; i++) {
@@ -70,19 +70,14 @@ static void draw_parameters(nn_model *model, uint64_t seed)
     }
 }
 
-nn_model *nn_mlp(size_t n, const size_t *sizes, nn_activation activation, uint64_t seed)
+nn_model *nni_make_model(size_t n, const size_t *sizes, nn_activation activation)
 {
-    if (n < 2 || sizes == NULL || strcmp(nn_activation_name(activation), "unknown") == 0)
-        return NULL;
-    for (size_t i = 0; i < n; i++)
-        if (sizes[i] == 0)
-            return NULL;
     nn_model *model = nni_allocate(1, sizeof(*model));
     if (model == NULL)
         return NULL;
     model->layers = n - 1;
     model->activation = activation;
-    model->parameter_count = count_parameters(n, sizes);
+    model->parameter_count = nni_count_parameters(n, sizes);
     model->sizes = nni_allocate(n, sizeof(size_t));
     model->parameters = nni_allocate(model->parameter_count, sizeof(ag_real));
     model->mean = nni_allocate(sizes[0], sizeof(ag_real));
@@ -100,7 +95,19 @@ nn_model *nn_mlp(size_t n, const size_t *sizes, nn_activation activation, uint64
     memcpy(model->sizes, sizes, n * sizeof(size_t));
     for (size_t i = 0; i < sizes[0]; i++)
         model->deviation[i] = 1;
-    draw_parameters(model, seed);
+    return model;
+}
+
+nn_model *nn_mlp(size_t n, const size_t *sizes, nn_activation activation, uint64_t seed)
+{
+    if (n < 2 || sizes == NULL || strcmp(nn_activation_name(activation), "unknown") == 0)
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        if (sizes[i] == 0)
+            return NULL;
+    nn_model *model = nni_make_model(n, sizes, activation);
+    if (model != NULL)
+        draw_parameters(model, seed);
     return model;
 }
 

@@ -55,6 +55,9 @@ const char *nni_show(const char *text, char shown[40]);
 /* snprintf with a point in its numbers, whatever the locale */
 int nni_format(char *text, size_t size, const char *format, ...) NNI_PRINTF(3, 4);
 
+/* act(context) with a point in the numbers that it reads and writes, whatever the locale */
+ag_status nni_in_c_locale(ag_status (*act)(void *context), void *context, nn_error *error);
+
 /* ---- Data: dataset.c ------------------------------------------------------------------------- */
 
 struct nn_dataset {
@@ -117,6 +120,10 @@ struct nn_model {
     nni_kept *kept;
 };
 
+/* As nn_mlp, without checks of what is asked for; all parameters 0. */
+nn_model *nni_make_model(size_t n, const size_t *sizes, nn_activation activation);
+/* How many parameters such a model has; SIZE_MAX: too many. */
+size_t nni_count_parameters(size_t n, const size_t *sizes);
 /* The width of the widest hidden layer, 0 without one. */
 size_t nni_widest_hidden(const nn_model *model);
 /* As nn_model_record. hidden has room for two hidden layers: the one that is read and the one that
@@ -132,6 +139,16 @@ const char *nni_loss_name(nn_loss loss);
 nn_loss nni_find_loss(const char *name);
 /* The loss that NULL stands for. */
 nn_loss nni_choose_loss(const nn_model *model, const nn_dataset *data, nn_loss loss);
+
+/* ---- Files: whole_file.c, save.c, load.c ----------------------------------------------------- */
+
+#define NNI_NO_JANSSON "this library was built without jansson"
+
+/* Writes all there is; false, perhaps with errno: it could not. */
+typedef bool nni_writer(FILE *file, const void *context);
+/* Makes a file of what write writes, or leaves what is there as it is. */
+ag_status nni_write_whole(const char *path, nni_writer *write, const void *context,
+                          nn_error *error);
 
 /* ---- Steps: optimizer.c ---------------------------------------------------------------------- */
 
