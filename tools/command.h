@@ -48,6 +48,7 @@ typedef struct subcommand {
 #define COMMAND_LIST(X)                                                                            \
     X(grad)                                                                                        \
     X(explain)                                                                                     \
+    X(draw)                                                                                        \
     X(check)                                                                                       \
     X(hessian)                                                                                     \
     X(gates)

@@ -58,32 +58,28 @@ static int run_program(const char *const *argv, int in, int out)
     return WIFEXITED(status) ? WEXITSTATUS(status) : NOT_RUN;
 }
 
-static bool copy_file(int in, int out)
+static bool copy_file(FILE *in, FILE *out)
 {
     char buffer[BUFSIZ];
-    ssize_t got;
-    while ((got = read(in, buffer, sizeof(buffer))) > 0) {
-        for (ssize_t at = 0; at < got;) {
-            const ssize_t put = write(out, buffer + at, (size_t)(got - at));
-            if (put < 0)
-                return false;
-            at += put;
-        }
-    }
-    return got == 0;
+    size_t got;
+    while ((got = fread(buffer, 1, sizeof(buffer), in)) > 0)
+        if (fwrite(buffer, 1, got, out) != got)
+            return false;
+    return !ferror(in) && fflush(out) == 0;
 }
 
-/* Draws into out. The script is at its beginning. */
-static int draw(const command_line *a, int script, const char *const *argv, const char *package,
-                const char *path, int out)
+int draw_script(const command_line *a, FILE *script, const char *const *argv, const char *package,
+                const char *what, FILE *out)
 {
+    if (fflush(script) != 0 || ferror(script) || fseek(script, 0, SEEK_SET) != 0)
+        return fail(a, FAILED, "a temporary file: %s", strerror(errno));
     if (argv == NULL)
-        return copy_file(script, out) ? DONE : fail(a, FAILED, "%s: %s", path, strerror(errno));
-    const int status = run_program(argv, script, out);
+        return copy_file(script, out) ? DONE : fail(a, FAILED, "%s: %s", what, strerror(errno));
+    const int status = run_program(argv, fileno(script), fileno(out));
     if (status == NOT_INSTALLED)
-        return fail(a, FAILED, "%s: %s is not installed (package %s)", path, argv[0], package);
+        return fail(a, FAILED, "%s: %s is not installed (package %s)", what, argv[0], package);
     if (status != 0)
-        return fail(a, FAILED, "%s: %s failed", path, argv[0]);
+        return fail(a, FAILED, "%s: %s failed", what, argv[0]);
     return DONE;
 }
 
@@ -95,28 +91,30 @@ static bool open_up(int file)
     return fchmod(file, 0666 & ~mask) == 0;
 }
 
-static int draw_into_place(const command_line *a, int script, const char *const *argv,
+/* A file that is there is replaced only by a whole one. */
+static int draw_into_place(const command_line *a, FILE *script, const char *const *argv,
                            const char *package, const char *path)
 {
     static const char suffix[] = ".XXXXXX";
     struct stat there;
-    const bool special = stat(path, &there) == 0 && !S_ISREG(there.st_mode);
-    if (special) /* a device or a pipe stays what it is */
+    if (stat(path, &there) == 0 && !S_ISREG(there.st_mode))
         return fail(a, FAILED, "%s: not an ordinary file", path);
     char *name = allocate(strlen(path) + sizeof(suffix), 1);
     strcat(strcpy(name, path), suffix);
-    const int out = mkstemp(name);
+    const int descriptor = mkstemp(name);
+    FILE *out = descriptor < 0 ? NULL : fdopen(descriptor, "w");
     int status = DONE;
-    if (out < 0) {
+    if (out == NULL) {
         status = fail(a, FAILED, "%s: %s", path, strerror(errno));
     } else {
-        status = draw(a, script, argv, package, path, out);
-        const bool good = open_up(out);
-        if (status == DONE && (close(out) != 0 || !good || rename(name, path) != 0))
+        status = draw_script(a, script, argv, package, path, out);
+        const bool good = open_up(descriptor);
+        if ((fclose(out) != 0 || !good || (status == DONE && rename(name, path) != 0)) &&
+            status == DONE)
             status = fail(a, FAILED, "%s: %s", path, strerror(errno));
-        if (status != DONE)
-            (void)unlink(name);
     }
+    if (status != DONE && descriptor >= 0)
+        (void)unlink(name);
     free(name);
     return status;
 }
@@ -124,11 +122,7 @@ static int draw_into_place(const command_line *a, int script, const char *const 
 int end_script(const command_line *a, FILE *script, const char *const *argv, const char *package,
                const char *path)
 {
-    int status = DONE;
-    if (fflush(script) != 0 || ferror(script) || lseek(fileno(script), 0, SEEK_SET) != 0)
-        status = fail(a, FAILED, "a temporary file: %s", strerror(errno));
-    else
-        status = draw_into_place(a, fileno(script), argv, package, path);
+    const int status = draw_into_place(a, script, argv, package, path);
     (void)fclose(script);
     return status;
 }

@@ -15,10 +15,14 @@ const char *find_ending(const command_line *arguments, const char *path, const c
 /* Where the script is written: begin, write to the FILE, end. NULL, and said, on a failure. */
 FILE *begin_script(const command_line *arguments);
 
-/* Closes the script, and has it drawn: runs argv (argv[0] is looked for in PATH, the last is NULL)
- * with the script as its standard input and its standard output into path. With argv NULL the
- * script itself is the file. `package` is what to install where argv[0] is missing. A status of the
- * program, and what went wrong was said. */
+/* Has the script drawn: runs argv (argv[0] is looked for in PATH, the last is NULL) with the script as
+ * its standard input and `out` as its standard output; without argv the script itself is copied.
+ * `package` is what to install where argv[0] is missing, `what` is drawn, for messages. A status of
+ * the program, and what went wrong was said. */
+int draw_script(const command_line *arguments, FILE *script, const char *const *argv,
+                const char *package, const char *what, FILE *out);
+
+/* The same into the file at path, and closes the script. */
 int end_script(const command_line *arguments, FILE *script, const char *const *argv,
                const char *package, const char *path);
 
