@@ -266,8 +266,9 @@ const char *find_nearest(const char *word, size_t length, size_t count,
         if (length > LONGEST_WORD || n > LONGEST_WORD)
             continue;
         const size_t distance = measure_distance(word, length, candidates[i], n);
-        if (distance < least(length, n) && distance <= nearest &&
-            (best == NULL || distance < nearest)) {
+        const bool nearer = best == NULL || distance < nearest ||
+                            (distance == nearest && n == length && strlen(best) != length);
+        if (distance < least(length, n) && distance <= nearest && nearer) {
             best = candidates[i];
             nearest = distance;
         }

@@ -41,6 +41,7 @@ typedef struct subcommand {
     const char *examples;  /* one command a line */
     const option *options; /* its own; one without a name ends them */
     bool files;            /* operands are completed as files */
+    void (*print_words)(FILE *file); /* what operands may be, with blanks between; NULL: anything */
     int (*run)(const command_line *arguments);
 } subcommand;
 

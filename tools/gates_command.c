@@ -251,7 +251,7 @@ static void print_gate_latex(const ag_gate_info *gate)
 static void print_latex(const gate_list *gates, bool all)
 {
     const char *environment = all ? "longtable" : "tabular";
-    printf(before_table, ag_version(), all ? ",longtable" : "", all ? "17" : "13 to 17",
+    printf(before_table, ag_version(), all ? ",longtable" : "", all ? "18" : "13 to 18",
            environment, all ? " \\endhead" : "");
     for (size_t i = 0; i < gates->count; i++)
         print_gate_latex(gates->items[i]);
@@ -350,6 +350,14 @@ static int run(const command_line *a)
     return status;
 }
 
+static void print_words(FILE *file)
+{
+    size_t count;
+    const ag_gate_info *table = ag_gate_table(&count);
+    for (size_t i = 0; i < count; i++)
+        (void)fprintf(file, "%s%s", i == 0 ? "" : " ", table[i].name);
+}
+
 const subcommand gates_command = {
     .name = "gates",
     .operands = "[GATE]...",
@@ -369,5 +377,6 @@ const subcommand gates_command = {
                 "wengert gates tanh max --latex\n"
                 "wengert gates log --json\n",
     .options = (const option[]){{"latex", 'l', NULL, NULL, "print LaTeX"}, {0}},
+    .print_words = print_words,
     .run = run,
 };
