@@ -100,10 +100,10 @@ static void skip_blanks(typesetter *t)
     t->at += strspn(t->at, " ");
 }
 
-/* "not -1": a minus between two operands has blanks around it. */
+/* The minus of "not -1"; between two operands it has blanks on both sides. Something was read. */
 static bool is_unary(const char *at)
 {
-    return at[0] == ' ' && at[1] == '-' && at[2] != ' ';
+    return at[-1] == ' ' && at[0] == '-' && at[1] != ' ';
 }
 
 /* Takes the sign if it comes next. */
