@@ -96,6 +96,7 @@ int finish_output(const command_line *arguments);
 
 /* Memory that is there: ends the program, with a message, where there is none. Zeros. */
 void *allocate(size_t count, size_t size);
+_Noreturn void end_without_memory(void);
 
 /* Of `count` candidates the one that `word` was most likely meant to be; NULL: none is near. */
 const char *find_nearest(const char *word, size_t length, size_t count,

@@ -61,7 +61,7 @@ static char *typeset(char *(*how)(const char *), const char *text)
 {
     char *latex = how(text);
     if (latex == NULL)
-        allocate(SIZE_MAX, 1); /* says so */
+        end_without_memory();
     return latex;
 }
 
