@@ -50,7 +50,11 @@ typedef struct subcommand {
     X(explain)                                                                                     \
     X(draw)                                                                                        \
     X(check)                                                                                       \
-    X(hessian)
+    X(hessian)                                                                                     \
+    X(train)                                                                                       \
+    X(predict)                                                                                     \
+    X(test)                                                                                        \
+    X(show)
 
 #define COMMAND_X(name) extern const subcommand name##_command;
 COMMAND_LIST(COMMAND_X)
