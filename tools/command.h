@@ -52,7 +52,11 @@ typedef struct subcommand {
     X(draw)                                                                                        \
     X(check)                                                                                       \
     X(hessian)                                                                                     \
-    X(gates)
+    X(gates)                                                                                       \
+    X(train)                                                                                       \
+    X(predict)                                                                                     \
+    X(test)                                                                                        \
+    X(show)
 
 #define COMMAND_X(name) extern const subcommand name##_command;
 COMMAND_LIST(COMMAND_X)

@@ -48,25 +48,54 @@ static void print_lines(FILE *file, const char *text, const char *indent)
     }
 }
 
-/* Words from where the line is to `indent`; on the next line where that is passed. */
-static void print_right(FILE *file, size_t used, size_t indent, const char *words)
+enum {
+    HELP_INDENT = 28,
+    HELP_WIDTH = 80
+};
+
+/* Moves to the right column, in the next line where this one is taken. */
+static size_t begin_right(FILE *file, size_t column)
 {
-    if (used + 2 > indent) {
+    if (column + 2 > HELP_INDENT) {
         (void)fputc('\n', file);
-        used = 0;
+        column = 0;
     }
-    (void)fprintf(file, "%*s%s", (int)(indent - used), "", words);
+    (void)fprintf(file, "%*s", (int)(HELP_INDENT - column), "");
+    return HELP_INDENT;
+}
+
+/* One after the other in the right column; returns where the line ends. */
+static size_t print_words(FILE *file, size_t column, const char *words)
+{
+    while (*(words += strspn(words, " ")) != '\0') {
+        const size_t length = strcspn(words, " ");
+        if (column > HELP_INDENT && column + 1 + length > HELP_WIDTH)
+            column = begin_right(file, column);
+        else if (column > HELP_INDENT)
+            column++, (void)fputc(' ', file);
+        (void)fprintf(file, "%.*s", (int)length, words);
+        column += length;
+        words += length;
+    }
+    return column;
 }
 
 static void print_option(FILE *file, const option *o)
 {
-    const char *argument = o->argument == NULL ? "" : o->argument;
-    int used = o->letter == '\0' ? fprintf(file, "        --%s", o->name)
-                                 : fprintf(file, "    -%c, --%s", o->letter, o->name);
-    used += fprintf(file, "%s%s", *argument == '\0' ? "" : " ", argument);
-    print_right(file, used < 0 ? 0 : (size_t)used, 28, o->help);
-    if (o->choices != NULL)
-        (void)fprintf(file, ": %s", o->choices);
+    size_t column = strlen("    -x, --") + strlen(o->name);
+    if (o->letter == '\0')
+        (void)fprintf(file, "        --%s", o->name);
+    else
+        (void)fprintf(file, "    -%c, --%s", o->letter, o->name);
+    if (o->argument != NULL) {
+        (void)fprintf(file, " %s", o->argument);
+        column += 1 + strlen(o->argument);
+    }
+    column = print_words(file, begin_right(file, column), o->help);
+    if (o->choices != NULL) {
+        (void)fputc(':', file);
+        (void)print_words(file, column + 1, o->choices);
+    }
     (void)fputc('\n', file);
 }
 
