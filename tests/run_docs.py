@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Compiles and runs every fenced code block of README.md, CHANGELOG.md and docs/*.md against the
+"""Compiles and runs every fenced code block of README.md, CHANGELOG.md and docs/**/*.md against the
 installed library: run_docs.py SOURCE_ROOT BUILD_ROOT, after the build.
 
     ```c     A program if it has a main; else the body of one, whose #include lines go to the top
@@ -12,7 +12,8 @@ installed library: run_docs.py SOURCE_ROOT BUILD_ROOT, after the build.
     ```sh    Runs with bash -e in the document's directory, where the demos' CSV files lie and
              pkg-config finds the library. A block whose lines are all commands for a source tree
              (SOURCE_TREE below: script/test would run this very file) is not run: the scripts it
-             names must exist and be executable.
+             names must exist and be executable. Nor is one that begins with a program that is not
+             installed, if that is one of TOOLS.
     ```text  What the block before it prints on standard output, to the letter. A block without one
              must print nothing.
 
@@ -43,14 +44,23 @@ LANGUAGES = {
 }
 SOURCE_TREE = re.compile(
     r"(git clone \S+( \S+)?|cd wengert"
-    r"|(?P<script>script/(bootstrap|demo|test|bench))( --[a-z]+)*"
+    r"|(?P<script>script/(bootstrap|demo|docs|test|bench))( --[a-z]+)*"
     r"|meson setup build( -D\S+)*|(sudo )?(meson (compile|test|install) -C build|ldconfig))?( *#.*)?"
 )
+TOOLS = ["dot", "gnuplot"]
 SECONDS = 120
 
 
 class Failure(Exception):
     pass
+
+
+class Result:
+    """What became of a document's blocks."""
+
+    def __init__(self, count, wrong):
+        self.count, self.wrong = count, wrong
+        self.skipped = 0
 
 
 class Block:
@@ -181,21 +191,40 @@ def check(block, root, directory, workshop, environment):
         raise Failure("it prints something else\n" + "\n".join(difference))
 
 
+def directory_of(path, root, scratch):
+    """Where a document's blocks run."""
+    return scratch / "documents" / path.relative_to(root)
+
+
+def missing_tools():
+    return [tool for tool in TOOLS if shutil.which(tool) is None]
+
+
+def is_skipped(block):
+    """Whether what draws a picture is missing; the other blocks don't need the picture."""
+    words = block.text().split()
+    return block.kind == "sh" and bool(words) and words[0] in missing_tools()
+
+
 def check_document(path, root, scratch, environment):
-    """The number of blocks of a document, and what is wrong with it."""
+    """Runs the blocks of a document in turn."""
     name = path.relative_to(root)
     blocks, wrong = parse(name, path.read_text(encoding="utf-8"))
-    directory, workshop = scratch / "documents" / name, scratch / "programs" / name
+    result = Result(len(blocks), wrong)
+    directory, workshop = directory_of(path, root, scratch), scratch / "programs" / name
     directory.mkdir(parents=True)
     workshop.mkdir(parents=True)
     for data in (root / "demos" / "data").glob("*.csv"):
         shutil.copy(data, directory)
     for block in blocks:
+        if is_skipped(block):
+            result.skipped += 1
+            continue
         try:
             check(block, root, directory, workshop, environment)
         except Failure as failure:
             wrong.append(f"{block}: {failure}")
-    return len(blocks), wrong
+    return result
 
 
 def install(build, scratch):
@@ -203,6 +232,7 @@ def install(build, scratch):
     destination = scratch / "installed"
     run(["meson", "install", "-C", str(build), "--no-rebuild", "--destdir", str(destination)])
     package = next(destination.glob("**/wengert.pc")).parent
+    programs = next(destination.glob("**/bin"), destination)
     return dict(
         os.environ,
         LC_ALL="C",
@@ -212,12 +242,13 @@ def install(build, scratch):
         PKG_CONFIG_ALLOW_SYSTEM_CFLAGS="1",
         PKG_CONFIG_ALLOW_SYSTEM_LIBS="1",
         LD_LIBRARY_PATH=str(package.parent),
+        PATH=os.pathsep.join([str(programs), os.environ["PATH"]]),
     )
 
 
 def main():
     root, build = (pathlib.Path(path).resolve() for path in sys.argv[1:])
-    documents = [root / "README.md", *root.glob("CHANGELOG.md"), *sorted(root.glob("docs/*.md"))]
+    documents = [root / "README.md", *root.glob("CHANGELOG.md"), *sorted(root.glob("docs/**/*.md"))]
     with tempfile.TemporaryDirectory() as directory:
         scratch = pathlib.Path(directory)
         environment = install(build, scratch)
@@ -225,12 +256,14 @@ def main():
             results = list(
                 pool.map(lambda path: check_document(path, root, scratch, environment), documents)
             )
-    wrong = [message for _, messages in results for message in messages]
+    wrong = [message for result in results for message in result.wrong]
     for message in wrong:
         print(message)
+    skipped = sum(result.skipped for result in results)
     print(
-        f"run_docs: {sum(count for count, _ in results)} blocks in {len(documents)} documents, "
+        f"run_docs: {sum(result.count for result in results)} blocks in {len(documents)} documents, "
         f"{len(wrong)} wrong"
+        + (f", {skipped} skipped without {' and '.join(missing_tools())}" if skipped else "")
     )
     return 1 if wrong else 0
 
