@@ -35,6 +35,7 @@ SMALLEST = 0.6  # of a picture's size, so that what is written in it can be read
 FENCE = re.compile(
     r'<pre><code(?: class="language-(?P<language>\w+)")?>(?P<code>.*?)</code></pre>', re.DOTALL
 )
+LOCAL_CONTENTS = re.compile(r'<ul>\s*(<li><a href="#[^"]*">[^<]*</a></li>\s*)+</ul>')
 LANGUAGES = {".c": "c", ".h": "c", ".def": "c", ".hpp": "cpp", ".cpp": "cpp"}
 
 
@@ -179,6 +180,7 @@ class Site:
             else match[1] + self.convert_link(match[2], document, place) + match[3],
             body,
         )
+        body = LOCAL_CONTENTS.sub("", body, count=1)  # the page has them beside it
         body = re.sub(r"(<table>.*?</table>)", r'<div class="scroll">\1</div>', body, flags=re.DOTALL)
         [top] = converter.toc_tokens or [{"name": document.stem, "children": []}]
         contents = [(child["name"], child["id"]) for child in top["children"]]

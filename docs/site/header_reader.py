@@ -167,6 +167,11 @@ def read_list(directive, words):
             depth += 0 if quoted else (body[end] == "(") - (body[end] == ")")
             end += 1
         entry.rows.append(split_arguments(body[match.end() : end - 1]))
+    for column in range(len(entry.columns) - 1, 0, -1):  # a name in small letters says no more
+        if all(row[column].upper() == row[column - 1] for row in entry.rows):
+            del entry.columns[column]
+            for row in entry.rows:
+                del row[column]
     entry.declarations.append((name, f"{name}(X)"))
     return entry
 
@@ -250,7 +255,8 @@ class Reader:
         elif keyword in ("else", "elif"):
             self.skipping[-1] = keyword == "elif"
         elif keyword == "endif":
-            self.skipping.pop()
+            if self.skipping.pop() and not any(self.skipping):  # its words were for what is left out
+                self.leave_words()
         elif any(self.skipping):
             return
         elif keyword == "include":

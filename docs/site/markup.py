@@ -47,6 +47,8 @@ class Links:
         parts = []
         for token, text in lexer.get_tokens(code):
             colour = next((name for kind, name in COLOURS if token in kind), None)
+            if colour == "s" and "\n" in text.strip("\n"):  # a shell's here-document is no string
+                colour = None
             if token in Comment and token not in Comment.Preproc:
                 parts.append(f'<span class="c">{self.link_names(text, root)}</span>')
             elif colour:
@@ -73,9 +75,12 @@ class Links:
         return "\n".join(
             f"<pre><code>{self.highlight(body, 'c', root)}</code></pre>"
             if kind == "pre"
-            else f"<p>{self.link_names(body, root)}</p>"
+            else f"<p>{self.prose(body, root)}</p>"
             for kind, body in blocks
         )
+
+    def prose(self, text, root):
+        return re.sub(r"`([^`]+)`", r"<code>\1</code>", self.link_names(text, root))
 
 
 def split_code(lines):

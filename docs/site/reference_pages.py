@@ -152,9 +152,11 @@ class Reference:
         header = self.headers[page]
         words = re.sub(r"^SPDX.*\n\n?", "", header.words)
         about, rest = re.match(r"wengert/\S+: (.*?)(?:\n\s*\n|$)(.*)", words, re.DOTALL).groups()
+        if "::" not in about.split()[0]:
+            about = about[0].upper() + about[1:]
         parts = [
             f"<h1><code>&lt;{header.name}&gt;</code></h1>\n",
-            self.links.words(about[0].upper() + about[1:], "../"),
+            self.links.words(about, "../"),
             self.links.words(rest, "../"),
         ]
         contents, anchors = [], set()
