@@ -108,7 +108,7 @@ ag_status ag_write_dot(ag_value root, FILE *file, const ag_dot_options *options)
     for (uint32_t i = 0; i < trace.count; i++)
         write_node(file, &trace, i, !options->no_gradients);
     for (uint32_t i = 0; i < trace.count; i++)
-        write_edges(file, &trace, i, !options->no_local_gradients);
+        write_edges(file, &trace, i, options->local_gradients);
     (void)fputs("}\n", file);
     agi_release_trace(&trace);
     status = agi_finish_file(file);

@@ -94,6 +94,15 @@ typedef struct agi_rewind {
     uint32_t low;
 } agi_rewind;
 
+/* A named stretch of nodes. Scopes stand in the order of their beginnings, so that one comes after
+ * those it is in. */
+typedef struct agi_scope {
+    uint32_t begin, end; /* nodes; end is AGI_NO_INDEX while it is open */
+    uint32_t parent;     /* the scope it is in; AGI_NO_INDEX: none */
+    uint32_t depth;      /* begins that had no end yet, its own included */
+    uint32_t name;       /* where it begins in scope_names */
+} agi_scope;
+
 typedef struct agi_names agi_names;
 typedef struct agi_arena agi_arena;
 
@@ -145,6 +154,12 @@ struct ag_graph {
     agi_rewind *rewinds;
     uint32_t rewinds_count, rewinds_capacity;
     agi_names *names;
+    agi_scope *scopes;
+    uint32_t scopes_count, scopes_capacity;
+    char *scope_names;
+    uint32_t scope_names_count, scope_names_capacity;
+    uint32_t scope;       /* the innermost open one; AGI_NO_INDEX: none */
+    uint32_t scope_depth; /* begins without an end, those that failed included */
 
     uint32_t paused; /* depth */
     bool busy;       /* a closure's callback is running */
@@ -259,6 +274,11 @@ static inline ag_value agi_append(ag_graph *graph, agi_gate gate, uint32_t a, ui
 const char *agi_name_of(const ag_graph *graph, uint32_t index);
 /* Drops the names of nodes from `count` on. */
 void agi_drop_names(ag_graph *graph, uint32_t count);
+
+/* ---- scope.c --------------------------------------------------------------------------------- */
+
+/* Puts scopes back to what they were at the mark. */
+void agi_rewind_scopes(ag_graph *graph, const ag_mark *mark);
 
 /* ---- gates.c, closure.c ---------------------------------------------------------------------- */
 

@@ -44,6 +44,7 @@ ag_graph *ag_graph_new(const ag_graph_options *options)
                          ? AGI_MAX_NODES
                          : options->max_nodes;
     seed.floor = UINT32_MAX;
+    seed.scope = AGI_NO_INDEX;
     seed.check = options->check;
     seed.memory.allocator = options->allocator;
     seed.memory.user = options->allocator_user;
@@ -81,6 +82,8 @@ void ag_graph_free(ag_graph *graph)
     agi_release(graph, graph->scans, graph->scans_capacity * sizeof(agi_scanned));
     agi_release(graph, graph->scan_memory, graph->scan_memory_size);
     agi_release(graph, graph->rewinds, graph->rewinds_capacity * sizeof(agi_rewind));
+    agi_release(graph, graph->scopes, graph->scopes_capacity * sizeof(agi_scope));
+    agi_release(graph, graph->scope_names, graph->scope_names_capacity);
     ag_graph last = *graph;
     agi_release(&last, graph, sizeof(*graph));
 }
@@ -133,8 +136,14 @@ ag_mark ag_graph_mark(ag_graph *graph)
         agi_fail_memory(graph, "ag_graph_mark");
         return (ag_mark){0};
     }
-    return (ag_mark){graph, graph->count, graph->generation, graph->pool_count,
-                     graph->numbers_count};
+    return (ag_mark){graph,
+                     graph->count,
+                     graph->generation,
+                     graph->pool_count,
+                     graph->numbers_count,
+                     graph->scopes_count,
+                     graph->scope,
+                     graph->scope_depth};
 }
 
 static void remember_rewind(ag_graph *graph, uint32_t low)
@@ -168,11 +177,13 @@ ag_status ag_graph_rewind(ag_graph *graph, ag_mark mark)
                         "ag_graph_rewind: the mark is %s",
                         mark.graph == NULL ? "a null mark" : "another graph's");
     if (mark.index > graph->count || mark.operands > graph->pool_count ||
-        mark.numbers > graph->numbers_count || graph->rewinds == NULL ||
+        mark.numbers > graph->numbers_count || mark.scopes > graph->scopes_count ||
+        graph->rewinds == NULL ||
         (mark.index > 0 && !agi_survives(graph, mark.index - 1, mark.generation)))
         return agi_fail(graph, AG_STALE_VALUE,
                         "ag_graph_rewind: the mark at node %lu was dropped by an earlier rewind",
                         (unsigned long)mark.index);
+    agi_rewind_scopes(graph, &mark);
     if (mark.index == graph->count)
         return AG_OK; /* nothing to drop, so no handle goes stale */
     agi_drop_closures(graph, mark.index);

@@ -153,8 +153,7 @@ int main(int argc, char **argv)
     picture drawing = open_picture(argc > 1 ? argv[1] : NULL, "hand_backward.dot");
     if (drawing.file != NULL) {
         ag_write_dot(loss, drawing.file,
-                     &(ag_dot_options){.title = "A net 2-4-2 and its loss, with gradients",
-                                       .no_local_gradients = true});
+                     &(ag_dot_options){.title = "A net 2-4-2 and its loss, with gradients"});
         close_picture(&drawing);
     }
 

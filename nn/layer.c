@@ -91,7 +91,11 @@ ag_value nn_activate(nn_activation activation, ag_value x)
 ag_value nn_neuron(size_t n, const ag_value *weights, const ag_value *inputs, ag_value bias,
                    nn_activation activation)
 {
-    return nn_activate(activation, ag_add(ag_dot(n, weights, inputs), bias));
+    ag_graph *graph = bias.graph;
+    (void)ag_scope_begin(graph, "neuron");
+    const ag_value y = nn_activate(activation, ag_add(ag_dot(n, weights, inputs), bias));
+    (void)ag_scope_end(graph);
+    return y;
 }
 
 ag_status nn_layer(size_t in, size_t out, const ag_value *weights, const ag_value *biases,
@@ -100,8 +104,11 @@ ag_status nn_layer(size_t in, size_t out, const ag_value *weights, const ag_valu
     if (in == 0 || out == 0 || weights == NULL || biases == NULL || inputs == NULL ||
         outputs == NULL)
         return AG_INVALID_ARGUMENT;
+    ag_graph *graph = inputs[0].graph;
+    (void)ag_scope_begin(graph, "layer");
     for (size_t i = 0; i < out; i++)
         outputs[i] = nn_neuron(in, weights + i * in, inputs, biases[i], activation);
+    (void)ag_scope_end(graph);
     return nni_status(outputs[out - 1]);
 }
 

@@ -581,7 +581,8 @@ static void test_a_drawing(void **state)
 {
     (void)state;
     ag_graph *graph = ag_graph_new(NULL);
-    char *text = capture(build_log_of_product(graph), NULL, true, AG_OK);
+    char *text = capture(build_log_of_product(graph), &(ag_dot_options){.local_gradients = true},
+                         true, AG_OK);
     assert_string_equal(text, HEADER
                         "  n0 [" BLUE ", label=<<b>x</b><br/>2<br/>" RED "0.5</font>>];\n"
                         "  n1 [" BLUE ", label=<<b>y</b><br/>3<br/>" RED "0.333333</font>>];\n"
@@ -602,14 +603,15 @@ static void test_what_a_drawing_leaves_out(void **state)
     (void)state;
     ag_graph *graph = ag_graph_new(NULL);
     const ag_value root = build_circuit(graph);
-    char *text =
-        capture(root, &(ag_dot_options){.no_gradients = true, .title = "f & <g>"}, true, AG_OK);
+    char *text = capture(
+        root, &(ag_dot_options){.no_gradients = true, .local_gradients = true, .title = "f & <g>"},
+        true, AG_OK);
     assert_null(strstr(text, RED));
     expect_part(text, "label=<f &amp; &lt;g&gt;>;\n");
     expect_part(text, "label=\"0.367879\"");
     expect_part(text, "label=<1>];\n"); /* the constant of 1 + exp(...) */
     free(text);
-    text = capture(root, &(ag_dot_options){.no_local_gradients = true}, true, AG_OK);
+    text = capture(root, NULL, true, AG_OK);
     expect_part(text, RED "-0.589836</font>");
     expect_part(text, "  n0 -> n5;\n");
     assert_null(strstr(text, "[label="));
@@ -668,7 +670,7 @@ static void test_graphviz_reads_it(void **state)
     const ag_dot_options options[] = {
         {.title = NULL},
         {.title = names[0], .no_gradients = true},
-        {.title = names[2], .no_local_gradients = true},
+        {.title = names[2], .local_gradients = true},
     };
     for (size_t i = 0; i < COUNT(roots); i++) {
         for (size_t k = 0; k < COUNT(options); k++) {

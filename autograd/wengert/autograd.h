@@ -176,13 +176,16 @@ typedef struct ag_mark {
     uint32_t generation;
     uint32_t operands;
     uint32_t numbers;
+    uint32_t scopes;
+    uint32_t scope;
+    uint32_t depth;
 } ag_mark;
 
 /* A null mark (graph == NULL) when the graph has an error. */
 AG_API ag_mark ag_graph_mark(ag_graph *graph);
 
-/* Drops every node made since the mark, with its name and closure, and keeps the memory for the
- * next ones: a loop that records, runs backward and rewinds allocates only in its first round. A
+/* Drops every node made since the mark, with its name and closure, and every scope begun since, and
+ * keeps the memory for the next ones: a loop that records, runs backward and rewinds allocates only in its first round. A
  * handle to a dropped node is stale, and using it is an error, as is a mark that lies in a part
  * dropped before. A mark may be rewound to many times. Works while the graph has an error, too, and
  * leaves the error. After 2^32 rewinds the count that tells stale handles begins anew: a handle
@@ -390,6 +393,24 @@ AG_API ag_value ag_find(ag_graph *graph, const char *name);
 /* The name of a value, NULL if it has none. Valid until it is renamed or dropped. */
 AG_API const char *ag_name_of(ag_value x);
 
+/* ---- Scopes ---------------------------------------------------------------------------------- */
+
+/* What is made between begin and end belongs together: drawings frame it, or fold it into one box.
+ * Scopes nest. Gates know nothing of them: a scope costs a few nanoseconds and bytes, a node in it
+ * none. Those of one name in one scope are numbered: nn_layer begins "neuron" again and again, and
+ * drawings say "neuron 1", "neuron 2", ...
+ *
+ *     ag_scope_begin(graph, "neuron");
+ *     ag_value y = ag_tanh(ag_add(ag_dot(n, w, x), b));
+ *     ag_scope_end(graph);
+ *
+ * The name is copied. Every begin wants its end, even if it failed and while the graph has an error,
+ * so neither needs a look at what it returns. A rewind puts scopes back to what they were at the
+ * mark: drops those begun since, opens again those ended since. One still open reaches to the newest
+ * node. AG_INVALID_ARGUMENT: an empty name; an end without a begin. AG_OUT_OF_MEMORY. */
+AG_API ag_status ag_scope_begin(ag_graph *graph, const char *name);
+AG_API ag_status ag_scope_end(ag_graph *graph);
+
 /* ---- Looking into the graph ------------------------------------------------------------------ */
 
 /* "variable", "constant", "detach", the gate's name in the table ("mul", "dot"), a closure's
@@ -483,16 +504,36 @@ AG_API ag_status ag_gradcheck_print(FILE *file, size_t n, const char *const *nam
 AG_API ag_status ag_explain(ag_value root, FILE *file);
 
 typedef struct ag_dot_options {
-    size_t max_nodes;        /* AG_TOO_LARGE above; 0: 500 */
-    bool no_gradients;       /* draw values only */
-    bool no_local_gradients; /* leave the edges bare */
-    const char *title;       /* NULL: none */
+    size_t max_nodes;     /* AG_TOO_LARGE if more values and boxes would be drawn; 0: 500 */
+    bool no_gradients;    /* draw values only */
+    bool local_gradients; /* write each gate's local gradients on the edges that lead to it */
+    size_t fold;          /* 0: every gate; 1: each outermost scope is one box; 2: so is each scope
+                             inside one of those; ... Frames stand around scopes that are open */
+    int digits;           /* significant digits of numbers, up to 17; 0: 4 */
+    const char *title;    /* NULL: none */
 } ag_dot_options;
 
-/* Writes what root depends on for Graphviz: value (black) and gradient of root (red) in each node,
- * local gradients on the edges; variables (blue), constants (grey), gates (round) and root (two
- * lines around) told apart. Values are called as ag_explain calls them. options may be NULL. Works
- * on the side, as ag_explain does. */
+/* Writes what root depends on for Graphviz, which lays it out: `dot -Tsvg` (or png, pdf). A value is
+ * a wire from left to right, with the number above it (blue) and the gradient of root below (red);
+ * the wire of a variable begins with its name. A gate is a circle with its sign or name, and with
+ * the number if one of its two operands is a constant without a name ("+1"). Letters where wires
+ * enter a gate, a and b or x1 and w1, are those of its formula in the gate table; there are none
+ * where operands can be exchanged. Values are called as ag_explain calls them.
+ *
+ * A box stands for the gates of a scope. Values that go in or come out keep their wires; a leaf
+ * without a name that one gate inside uses, and nothing else, goes into the box: weights do, inputs
+ * of several neurons don't, nor do inputs with a name. More than six values that come from one place
+ * and go to the same boxes are one wire.
+ *
+ * Everything drawn has an id, in the SVG too. With n the node's place in ag_topological_order, s the
+ * scope's number in the graph, in order of their beginnings, both from 0, and k the operand's:
+ *
+ *     gate<n>      the circle             edge<n>_<k>  from the wire of its operand k to gate n
+ *     wire<n>      the wire of value n    out<n>       from gate, or box, to wire n
+ *     scope<s>     the box or frame       in<s>_<n>    from wire n to box s
+ *
+ * A wire that is drawn for several values has the lowest one's n. options may be NULL. Works on the
+ * side, as ag_explain does. */
 AG_API ag_status ag_write_dot(ag_value root, FILE *file, const ag_dot_options *options);
 
 #ifdef __cplusplus
