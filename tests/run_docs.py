@@ -12,16 +12,19 @@ installed library: run_docs.py SOURCE_ROOT BUILD_ROOT, after the build.
     ```sh    Runs with bash -e in the document's directory, where the demos' CSV files lie and
              pkg-config finds the library. A block whose lines are all commands for a source tree
              (SOURCE_TREE below: script/test would run this very file) is not run: the scripts it
-             names must exist and be executable. Nor is one that begins with a program that is not
-             installed, if that is one of TOOLS.
+             names must exist and be executable.
     ```text  What the block before it prints on standard output, to the letter. A block without one
              must print nothing.
+
+A block that needs one of NEEDS is left out where that is missing; what comes after it in the document
+may fail then.
 
 Any other kind of block is a failure, and so is a text block with nothing before it or a fence that
 does not close: what is not checked here can't stand in the manual.
 """
 
 import difflib
+import json
 import os
 import pathlib
 import re
@@ -47,7 +50,12 @@ SOURCE_TREE = re.compile(
     r"|(?P<script>script/(bootstrap|demo|docs|test|bench))( --[a-z]+)*"
     r"|meson setup build( -D\S+)*|(sudo )?(meson (compile|test|install) -C build|ldconfig))?( *#.*)?"
 )
-TOOLS = ["dot", "gnuplot"]
+NEEDS = {  # what not everybody has, and how a block says that it needs it
+    "dot": r"^dot |^wengert draw .*\.(svg|png|pdf)\b",
+    "gnuplot": r"^gnuplot\b|^wengert .*\.(svg|png|pdf)\b",
+    "wengert": r"^wengert\b",
+    "jansson": r"\bnn_(save|load)\(|^wengert (train|predict|test|show)\b",
+}
 SECONDS = 120
 
 
@@ -196,17 +204,21 @@ def directory_of(path, root, scratch):
     return scratch / "documents" / path.relative_to(root)
 
 
-def missing_tools():
-    return [tool for tool in TOOLS if shutil.which(tool) is None]
+def find_missing(build, environment):
+    """Those of NEEDS that are not here."""
+    introspect = ["meson", "introspect", "--dependencies", str(build)]
+    dependencies = {found["name"] for found in json.loads(run(introspect))}
+    tools = {name for name in NEEDS if name != "jansson"}
+    missing = {name for name in tools if shutil.which(name, path=environment["PATH"]) is None}
+    return missing if "jansson" in dependencies else missing | {"jansson"}
 
 
-def is_skipped(block):
-    """Whether what draws a picture is missing; the other blocks don't need the picture."""
-    words = block.text().split()
-    return block.kind == "sh" and bool(words) and words[0] in missing_tools()
+def lacks(block, missing):
+    """What the block needs of what is missing."""
+    return {name for name in missing if re.search(NEEDS[name], block.text(), re.MULTILINE)}
 
 
-def check_document(path, root, scratch, environment):
+def check_document(path, root, scratch, environment, missing=frozenset()):
     """Runs the blocks of a document in turn."""
     name = path.relative_to(root)
     blocks, wrong = parse(name, path.read_text(encoding="utf-8"))
@@ -217,13 +229,16 @@ def check_document(path, root, scratch, environment):
     for data in (root / "demos" / "data").glob("*.csv"):
         shutil.copy(data, directory)
     for block in blocks:
-        if is_skipped(block):
+        if lacks(block, missing):
             result.skipped += 1
             continue
         try:
             check(block, root, directory, workshop, environment)
         except Failure as failure:
-            wrong.append(f"{block}: {failure}")
+            if result.skipped:
+                result.skipped += 1
+            else:
+                wrong.append(f"{block}: {failure}")
     return result
 
 
@@ -252,9 +267,13 @@ def main():
     with tempfile.TemporaryDirectory() as directory:
         scratch = pathlib.Path(directory)
         environment = install(build, scratch)
+        missing = find_missing(build, environment)
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             results = list(
-                pool.map(lambda path: check_document(path, root, scratch, environment), documents)
+                pool.map(
+                    lambda path: check_document(path, root, scratch, environment, missing),
+                    documents,
+                )
             )
     wrong = [message for result in results for message in result.wrong]
     for message in wrong:
@@ -263,7 +282,7 @@ def main():
     print(
         f"run_docs: {sum(result.count for result in results)} blocks in {len(documents)} documents, "
         f"{len(wrong)} wrong"
-        + (f", {skipped} skipped without {' and '.join(missing_tools())}" if skipped else "")
+        + (f", {skipped} skipped without {', '.join(sorted(missing))}" if skipped else "")
     )
     return 1 if wrong else 0
 

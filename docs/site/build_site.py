@@ -43,6 +43,10 @@ class Wrong(Exception):
     """A message for the author."""
 
 
+class Missing(Wrong):
+    """What the guide's code needs, and this machine or build lacks."""
+
+
 class Page:
     """place: in the site. root: the way from there to the site's root, "" or "../"."""
 
@@ -70,9 +74,9 @@ class Site:
 
     def run_guide(self, scratch, environment):
         """Runs the guide's blocks and collects what they drew."""
-        missing = run_docs.missing_tools()
+        missing = run_docs.find_missing(self.build, environment)
         if missing:
-            raise Wrong(f"the pictures need {' and '.join(missing)}: run script/bootstrap --docs")
+            raise Missing(f"the guide needs {', '.join(sorted(missing))}: run script/bootstrap --docs")
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             results = pool.map(
                 lambda path: run_docs.check_document(path, self.source, scratch, environment),
