@@ -29,7 +29,7 @@ import check_site
 import run_docs
 from header_reader import Unreadable
 from markup import Links
-from reference_pages import GATES_PAGE, INDEX_PAGE, Reference
+from reference_pages import COMMAND_PAGE, GATES_PAGE, INDEX_PAGE, Reference, write_command
 
 SMALLEST = 0.6  # of a picture's size, so that what is written in it can be read on a phone
 FENCE = re.compile(
@@ -102,6 +102,15 @@ class Site:
             env=environment,
         )
         return run_docs.run([str(program)], env=environment).splitlines()
+
+    def ask_command(self, environment):
+        """What the wengert program says of itself: (command, text), "" for the whole."""
+        text = run_docs.run(["wengert", "--help"], env=environment)
+        commands = re.findall(r"^    (\w+)  ", text.split("Commands:")[1].split("\n\n")[0], re.MULTILINE)
+        return [("", text)] + [
+            (command, run_docs.run(["wengert", command, "--help"], env=environment))
+            for command in commands
+        ]
 
     # ---- Documents --------------------------------------------------------------------------
 
@@ -195,13 +204,14 @@ class Site:
 
     # ---- Pages around them ------------------------------------------------------------------
 
-    def add_reference(self, gate_lines):
+    def add_reference(self, gate_lines, help_texts):
         includes = [path.parent for path in sorted(self.source.glob("*/wengert"))]
         compiler = os.environ.get("CC", "cc")
         self.reference = Reference(self.source, includes, compiler, gate_lines, self.links)
         for page, header in self.reference.headers.items():
             self.pages[page] = Page(page, header.name, *self.reference.write_header(page))
         self.pages[GATES_PAGE] = Page(GATES_PAGE, "The gates", *self.reference.write_gates())
+        self.pages[COMMAND_PAGE] = Page(COMMAND_PAGE, "The command", *write_command(help_texts))
         self.pages[INDEX_PAGE] = Page(INDEX_PAGE, "Reference", *self.reference.write_index())
 
     def add_documents(self):
@@ -280,7 +290,8 @@ def build_site(source, build, directory):
         scratch = pathlib.Path(name)
         environment = run_docs.install(build, scratch)
         site.run_guide(scratch, environment)
-        site.add_reference(site.list_gates(scratch, environment))
+        help_texts = site.ask_command(environment)
+        site.add_reference(site.list_gates(scratch, environment), help_texts)
     site.add_documents()
     site.write(directory)
     messages = check_site.check_site(directory)

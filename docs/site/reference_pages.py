@@ -8,6 +8,7 @@ import cpp_reader
 import header_reader
 
 GATES_PAGE = "reference/gates.html"
+COMMAND_PAGE = "reference/command.html"
 INDEX_PAGE = "reference/index.html"
 ENUMERATOR = re.compile(r"^    ([A-Z]\w*)(?: = -?\w+)?,", re.MULTILINE)
 
@@ -253,6 +254,20 @@ class Reference:
         return f"../{place}" if place else f"{href}#{slug_name(name)}"
 
 
+def write_command(help_texts):
+    """The wengert program's page: what it says itself, as a whole and of each command."""
+    parts, contents = ["<h1>The <code>wengert</code> command</h1>\n"], []
+    for command, text in help_texts:
+        if command:
+            contents.append((command, command))
+            parts.append(f'<h2 id="{command}">wengert {command}</h2>\n')
+        about, _, rest = text.partition("\n\n")
+        about = about.split(": ", 1)[1]
+        parts.append(f"<p>{escape(about[0].upper() + about[1:])}.</p>\n")
+        parts.append(f'<pre class="output"><code>{escape(rest.rstrip())}</code></pre>\n')
+    return "".join(parts), contents
+
+
 def short(name):
     return name.split(".")[-1]
 
@@ -287,6 +302,7 @@ Outside its domain a gate gives what libm gives, mostly NaN. Angles are in radia
 """
 INDEX_INTRODUCTION = """<h1>Reference</h1>
 <p>Every public function and type, from the comments of the headers. Gates stand by themselves in
-<a href="gates.html">the gate table</a>; how it all plays together is in <a
+<a href="gates.html">the gate table</a>, and what goes from the shell in <a href="command.html">the
+command</a>. How it all plays together is in <a
 href="../manual.html">the manual</a>.</p>
 """
