@@ -247,6 +247,7 @@ AG_API nn_dataset *nn_dataset_numbers(size_t rows, size_t features, const ag_rea
                                       size_t outputs, const ag_real *targets, nn_error *error);
 AG_API void nn_dataset_free(nn_dataset *data);
 
+/* how many there are of each */
 AG_API size_t nn_rows(const nn_dataset *data);
 AG_API size_t nn_features(const nn_dataset *data);
 /* 0 for a regression, and without labels */
@@ -280,6 +281,7 @@ AG_API ag_status nn_split(const nn_dataset *data, double fraction, uint64_t seed
 AG_API nn_model *nn_mlp(size_t n, const size_t *sizes, nn_activation activation, uint64_t seed);
 AG_API void nn_model_free(nn_model *model);
 
+/* numbers that go in and come out for each row; parameters in all */
 AG_API size_t nn_model_inputs(const nn_model *model);
 AG_API size_t nn_model_outputs(const nn_model *model);
 AG_API size_t nn_parameter_count(const nn_model *model);
