@@ -49,7 +49,9 @@ typedef struct subcommand {
     X(grad)                                                                                        \
     X(explain)                                                                                     \
     X(check)                                                                                       \
-    X(hessian)
+    X(hessian)                                                                                     \
+    X(plot)                                                                                        \
+    X(minimise)
 
 #define COMMAND_X(name) extern const subcommand name##_command;
 COMMAND_LIST(COMMAND_X)
