@@ -264,8 +264,8 @@ const subcommand plot_command = {
     .summary = "a curve, or a map with contours",
     .description =
         "Draws an expression over a range of one input, or prints its points. Where it\n"
-        "jumps or is not defined the curve has a gap, and a pole does not squash the rest.\n"
-        "With --gradient the derivative is beside it.\n"
+        "jumps or is not defined the curve has a gap, and a pole does not squash the\n"
+        "rest. With --gradient the derivative is beside it.\n"
         "\n"
         "Over ranges of two inputs it draws a map with contour lines: at even steps, or by\n"
         "decades where most values are crowded at one end. There, --gradient draws arrows\n"
