@@ -147,19 +147,40 @@ static void find_scopes(agi_drawing *drawing, size_t fold)
     }
 }
 
-/* A leaf without a name that a single edge leads from belongs where that edge leads to. */
+/* Whether a frame's gate works on with what the frame has made. */
+static bool works_on(const agi_drawing *drawing, uint32_t place)
+{
+    const agi_trace *trace = &drawing->trace;
+    const agi_list operands = agi_operands_at(trace, place);
+    for (uint32_t k = 0; k < operands.n; k++) {
+        const uint32_t q = trace->places[operands.index[k]];
+        if (!agi_is_leaf(trace, q) && drawing->frame[q] == drawing->frame[place])
+            return true;
+    }
+    return false;
+}
+
+/* A leaf that a single edge leads from belongs where that edge leads to: into a box, if it has no
+ * name; into a frame, if the gate is not one that all comes from outside to, where it would be in
+ * the way of the others (a neuron's bias stands inside, its weights beside its inputs). */
 static void find_owners(agi_drawing *drawing)
 {
     const agi_trace *trace = &drawing->trace;
     memset(drawing->owner, 0xFF, trace->count * sizeof(uint32_t));
     for (uint32_t i = 0; i < trace->count; i++) {
         const agi_list operands = agi_operands_at(trace, i);
-        for (uint32_t k = 0; k < operands.n && drawing->frame[i] != AGI_NO_INDEX; k++) {
+        const uint32_t scope = drawing->frame[i];
+        if (scope == AGI_NO_INDEX)
+            continue;
+        const bool boxed = drawing->frames[scope].box != AGI_NO_INDEX;
+        if (!boxed && !works_on(drawing, i))
+            continue;
+        for (uint32_t k = 0; k < operands.n; k++) {
             const uint32_t q = trace->places[operands.index[k]];
-            if (trace->uses[q] != 1 || !agi_is_leaf(trace, q) || agi_has_name(trace, q))
+            if (trace->uses[q] != 1 || !agi_is_leaf(trace, q) || (boxed && agi_has_name(trace, q)))
                 continue;
             drawing->owner[q] = i;
-            drawing->frame[q] = drawing->frame[i];
+            drawing->frame[q] = scope;
         }
     }
 }
