@@ -182,10 +182,12 @@ class Site:
             body,
         )
         body = re.sub(
-            r'<p>(<img [^>]*>)</p>',
+            r"<p>(<img [^>]*>)</p>",
             lambda match: self.convert_picture(match, document, place),
             body,
         )
+        if re.search(r"<p>[^<]*<img", body):
+            raise Wrong(f"{document.relative_to(self.source)}: a picture is no paragraph by itself")
         body = re.sub(
             r'(<a href=")([^"]*)(")',
             lambda match: match[1] + match[2] + match[3]
