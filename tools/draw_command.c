@@ -98,8 +98,8 @@ const subcommand draw_command = {
         "\n"
         "Every part that has a name (h = tanh(w*x + b); ...) can be folded into one box:\n"
         "--fold 1 does that with the outermost ones. A saved net is drawn on one row of\n"
-        "features, by default their means, up to the probability of the class it predicts;\n"
-        "--fold 1 draws a layer as a box, --fold 2 a neuron.\n",
+        "features, by default their means, up to the probability of the class it\n"
+        "predicts; --fold 1 draws a layer as a box, --fold 2 a neuron.\n",
     .examples = "wengert draw 'log(x*y)' x=2 y=3 -o log.svg\n"
                 "wengert draw '1/(1 + exp(-(w0*x0 + w1*x1 + w2)))' w0=2 x0=-1 w1=-3 x1=-2 w2=-3 "
                 "-o sigmoid.png --local-gradients\n"

@@ -21,20 +21,20 @@ bool can_report(void)
 static json_t *take(json_t *made)
 {
     if (made == NULL)
-        allocate(SIZE_MAX, 1); /* says that memory is out */
+        end_without_memory();
     return made;
 }
 
 static void put(json_t *object, const char *key, json_t *made)
 {
     if (json_object_set_new(object, key, take(made)) != 0)
-        allocate(SIZE_MAX, 1);
+        end_without_memory();
 }
 
 static void append(json_t *list, json_t *made)
 {
     if (json_array_append_new(list, take(made)) != 0)
-        allocate(SIZE_MAX, 1);
+        end_without_memory();
 }
 
 static json_t *make_number(double number)
