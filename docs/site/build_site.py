@@ -76,7 +76,8 @@ class Site:
         """Runs the guide's blocks and collects what they drew."""
         missing = run_docs.find_missing(self.build, environment)
         if missing:
-            raise Missing(f"the guide needs {', '.join(sorted(missing))}: run script/bootstrap --docs")
+            names = ", ".join(sorted(missing))
+            raise Missing(f"the guide needs {names}: run script/bootstrap --docs")
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             results = pool.map(
                 lambda path: run_docs.check_document(path, self.source, scratch, environment),
@@ -106,7 +107,8 @@ class Site:
     def ask_command(self, environment):
         """What the wengert program says of itself: (command, text), "" for the whole."""
         text = run_docs.run(["wengert", "--help"], env=environment)
-        commands = re.findall(r"^    (\w+)  ", text.split("Commands:")[1].split("\n\n")[0], re.MULTILINE)
+        listed = text.split("Commands:")[1].split("\n\n")[0]
+        commands = re.findall(r"^    (\w+)  ", listed, re.MULTILINE)
         return [("", text)] + [
             (command, run_docs.run(["wengert", command, "--help"], env=environment))
             for command in commands
@@ -196,7 +198,8 @@ class Site:
             body,
         )
         body = LOCAL_CONTENTS.sub("", body, count=1)  # the page has them beside it
-        body = re.sub(r"(<table>.*?</table>)", r'<div class="scroll">\1</div>', body, flags=re.DOTALL)
+        table = re.compile(r"(<table>.*?</table>)", re.DOTALL)
+        body = table.sub(r'<div class="scroll">\1</div>', body)
         [top] = converter.toc_tokens or [{"name": document.stem, "children": []}]
         contents = [(child["name"], child["id"]) for child in top["children"]]
         kind = "guide" if document in self.guide else "page"
@@ -230,7 +233,8 @@ class Site:
                 other = self.pages[self.documents[path]]
                 here = ' aria-current="page"' if other is page else ""
                 name = posixpath.basename(other.place)
-                entries.append(f'<li><a href="{name}"{here}>{number}. {html.escape(other.title, quote=False)}</a></li>')
+                title = html.escape(other.title, quote=False)
+                entries.append(f'<li><a href="{name}"{here}>{number}. {title}</a></li>')
         else:
             entries = [
                 f'<li><a href="#{fragment}">{title}</a></li>' for title, fragment in page.contents
