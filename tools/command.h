@@ -52,6 +52,8 @@ typedef struct subcommand {
     X(draw)                                                                                        \
     X(check)                                                                                       \
     X(hessian)                                                                                     \
+    X(plot)                                                                                        \
+    X(minimise)                                                                                    \
     X(gates)                                                                                       \
     X(train)                                                                                       \
     X(predict)                                                                                     \

@@ -40,7 +40,8 @@ int open_plot(plot *p, const command_line *arguments, const char *path)
                   "set border 3 linecolor rgb '#606060'\n"
                   "set tics nomirror out textcolor rgb '#303030'\n"
                   "set grid linetype 1 linecolor rgb '#e4e4e4' linewidth 0.7\n"
-                  "set key bmargin center horizontal noenhanced\nset rmargin 3\n",
+                  "set key bmargin center horizontal Left reverse samplen 2.5 noenhanced\n"
+                  "set xlabel offset 0,0.4\nset rmargin 3\nset bmargin 5\n",
                   find_terminal(p->ending));
     return DONE;
 }
