@@ -31,7 +31,7 @@ from header_reader import Unreadable
 from markup import Links
 from reference_pages import COMMAND_PAGE, GATES_PAGE, INDEX_PAGE, Reference, write_command
 
-SMALLEST = 0.6  # of a picture's size, so that what is written in it can be read on a phone
+SMALLEST = 0.6  # of a graph's size, so that it can be read on a phone, where it scrolls; plots fit
 FENCE = re.compile(
     r'<pre><code(?: class="language-(?P<language>\w+)")?>(?P<code>.*?)</code></pre>', re.DOTALL
 )
@@ -165,10 +165,11 @@ class Site:
         if name not in self.pictures:
             raise Wrong(f"{document.relative_to(self.source)}: nothing draws {target}")
         width, height = check_site.picture_size(self.pictures[name])
+        least = round(width * SMALLEST) if width > 2 * height else 0
         caption = f"<figcaption>{title[1]}</figcaption>" if title else ""
         return (
             f'<figure><div class="scroll"><img src="{target}" alt="{alt}" width="{width}"'
-            f' height="{height}" style="min-width: {round(width * SMALLEST)}px"></div>'
+            f' height="{height}" style="min-width: {least}px"></div>'
             f"{caption}</figure>"
         )
 
