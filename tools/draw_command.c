@@ -2,7 +2,7 @@
  *
  * wengert draw: the graph as a picture.
  */
-#include "circuit.h"
+#include "net_circuit.h"
 #include "picture_file.h"
 #include "report.h"
 
@@ -79,7 +79,8 @@ static int draw(const circuit *c)
 static int run(const command_line *arguments)
 {
     circuit c;
-    int status = open_circuit(&c, arguments, false);
+    int status =
+        names_net(arguments) ? open_net_circuit(&c, arguments) : open_circuit(&c, arguments, false);
     if (status == DONE)
         status = draw(&c);
     close_circuit(&c);
@@ -88,7 +89,7 @@ static int run(const command_line *arguments)
 
 const subcommand draw_command = {
     .name = "draw",
-    .operands = EXPRESSION_OPERANDS,
+    .operands = "EXPRESSION|MODEL [NAME=NUMBER]...",
     .summary = "the graph as a picture",
     .description =
         "Draws the gates of an expression from left to right: values above the wires,\n"
@@ -96,11 +97,14 @@ const subcommand draw_command = {
         "are laid out by Graphviz. Without a file the DOT text goes to standard output.\n"
         "\n"
         "Every part that has a name (h = tanh(w*x + b); ...) can be folded into one box:\n"
-        "--fold 1 does that with the outermost ones.\n",
+        "--fold 1 does that with the outermost ones. A saved net is drawn on one row of\n"
+        "features, by default their means, up to the probability of the class it\n"
+        "predicts; --fold 1 draws a layer as a box, --fold 2 a neuron.\n",
     .examples = "wengert draw 'log(x*y)' x=2 y=3 -o log.svg\n"
                 "wengert draw '1/(1 + exp(-(w0*x0 + w1*x1 + w2)))' w0=2 x0=-1 w1=-3 x1=-2 w2=-3 "
                 "-o sigmoid.png --local-gradients\n"
-                "wengert draw 'h = tanh(w*x + b); v*h' w=1 x=2 b=-1 v=3 --fold 1 -o folded.pdf\n",
+                "wengert draw 'h = tanh(w*x + b); v*h' w=1 x=2 b=-1 v=3 --fold 1 -o folded.pdf\n"
+                "wengert draw iris.safetensors --fold 1 -o net.svg\n",
     .options =
         (const option[]){
             EXPRESSION_OPTION,

@@ -78,8 +78,8 @@ const subcommand explain_command = {
         "what each gate hands back to each operand, upstream gradient times local\n"
         "gradient, and the sum of it where a value is used more than once.\n"
         "\n"
-        "With --html, writes a page instead that steps through the same, on the picture of\n"
-        "the graph; it needs no network.\n",
+        "With --html, writes a page instead that steps through the same, on the picture\n"
+        "of the graph; it needs no network.\n",
     .examples = "wengert explain 'log(x*y)' x=2 y=3\n"
                 "wengert explain '1/(1 + exp(-(w*x + b)))' w=2 x=-1 b=1 --html sigmoid.html\n",
     .options = (const option[]){EXPRESSION_OPTION,
