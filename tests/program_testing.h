@@ -226,6 +226,19 @@ static inline bool is_too_narrow(ag_graph *graph, uint32_t node)
     return are_finite;
 }
 
+/* Whether both operands of a comparison, off by as much as they may be, can be equal, and are not the
+ * same node. (One of them alone, moved by its error, seldom meets the other.) */
+static inline bool is_close_comparison(const ag_graph *graph, uint32_t node, const double *bounds)
+{
+    const uint8_t op = graph->tags[node].gate;
+    if (op != AGI_is_less && op != AGI_is_less_equal && op != AGI_is_equal)
+        return false;
+    const agi_operands at = graph->operands[node];
+    const double a = (double)graph->data[at.a], b = (double)graph->data[at.b];
+    const double bound = bounds[at.a] + bounds[at.b];
+    return at.a != at.b && bound > 0 && isfinite(a) && isfinite(b) && fabs(a - b) <= bound;
+}
+
 static inline double bound_error(ag_graph *graph, uint32_t node, const double *bounds,
                                  double tolerance)
 {
@@ -234,7 +247,8 @@ static inline double bound_error(ag_graph *graph, uint32_t node, const double *b
     const double y = (double)graph->data[node], own = tolerance / 4;
     const double least = tolerance > TOLERANCE_DOUBLE ? 0x1p-120 : 0x1p-1000;
     /* sums in another order may overflow */
-    if ((fabs(y) > 1e30 && isfinite(y)) || is_too_narrow(graph, node))
+    if ((fabs(y) > 1e30 && isfinite(y)) || is_too_narrow(graph, node) ||
+        is_close_comparison(graph, node, bounds))
         return (double)INFINITY;
     double bound =
         is_sum(op) || !isfinite(y) || is_exact(graph, node, bounds) ? 0 : own * fabs(y) + least;
@@ -247,6 +261,8 @@ static inline double bound_error(ag_graph *graph, uint32_t node, const double *b
             continue;
         if (isinf(error))
             return error;
+        if (op == AGI_linear && fabs((double)agi_local(graph, node, k, 0, NULL)) > 1e30)
+            return (double)INFINITY; /* a float's factor is infinite, and the operand may be 0 */
         const bool exponent = op == AGI_pow && k == 1;
         if (exponent && fabs(x) > 0x1p24) /* even and odd are not the same in a float */
             return (double)INFINITY;
