@@ -378,8 +378,8 @@ static ag_status evaluate_rooted(void *subject, size_t i, ag_real x, ag_real *y)
     const ag_real at = *leaf;
     *leaf = x;
     const ag_status status = ag_forward(r->root);
+    *y = graph->data[r->root.index]; /* which may be the leaf */
     *leaf = at;
-    *y = graph->data[r->root.index];
     return status;
 }
 

@@ -5,18 +5,13 @@
  * general reader: there are no missing values, dates or mixed columns, and it guesses nothing but
  * the header.
  */
-#define _POSIX_C_SOURCE 200809L
 #include "net.h"
 
 #include <errno.h>
 #include <float.h>
-#include <locale.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#ifdef __APPLE__
-#include <xlocale.h>
-#endif
 
 /* ---- Numbers --------------------------------------------------------------------------------- */
 
@@ -131,16 +126,6 @@ typedef struct reader {
     char *text, *at, *end; /* *end is 0 */
     size_t line;           /* of at */
 } reader;
-
-/* Writes a cell for a message: its beginning, and nothing that would spoil a terminal. */
-static const char *show(const char *text, char shown[40])
-{
-    size_t n = 0;
-    for (; n < 30 && text[n] != '\0'; n++)
-        shown[n] = text[n] >= ' ' && text[n] <= '~' ? text[n] : '?';
-    strcpy(shown + n, text[n] == '\0' ? "" : "...");
-    return shown;
-}
 
 #define fail(r, line, column, status, ...)                                                         \
     nni_fail_at((r)->error, (r)->path, line, column, status, __VA_ARGS__)
@@ -264,11 +249,104 @@ static ag_status read_file(reader *r)
 /* A dataset as it grows. */
 typedef struct table {
     nn_dataset *data;
-    size_t columns, label; /* label is the label's column */
+    size_t columns, label; /* label is the label's column, SIZE_MAX if there is none */
     bool regression;
-    size_t inputs_capacity, numbers_capacity, classes_capacity;
-    char **classes; /* each row's class by name, in the file's text */
+    const nn_model *model; /* NULL: any */
+    size_t *known;         /* the model's classes, sorted by name; NULL: it has none */
+    size_t inputs_capacity, numbers_capacity, classes_capacity, labels_capacity;
+    char **classes; /* each row's class by name, in the file's text; unless they are known */
 } table;
+
+/* ---- A model's names ---- */
+
+/* Sorts classes by name, by merging, since qsort knows no context; room has as many elements. */
+static void sort_known(const nn_model *model, size_t n, size_t *classes, size_t *room)
+{
+    for (size_t width = 1; width < n; width *= 2) {
+        for (size_t begin = 0; begin < n; begin += 2 * width) {
+            const size_t middle = begin + width < n ? begin + width : n;
+            const size_t end = middle + width < n ? middle + width : n;
+            size_t a = begin, b = middle;
+            for (size_t i = begin; i < end; i++) {
+                const bool first =
+                    a < middle && (b == end || strcmp(model->class_names[classes[a]],
+                                                      model->class_names[classes[b]]) <= 0);
+                room[i] = classes[first ? a++ : b++];
+            }
+        }
+        memcpy(classes, room, n * sizeof(size_t));
+    }
+}
+
+static ag_status know_classes(const reader *r, table *t)
+{
+    const size_t n = nn_model_classes(t->model);
+    t->data->classes = n;
+    t->data->class_names = nni_copy_names(n, t->model->class_names, "");
+    t->known = nni_allocate(n, sizeof(size_t));
+    size_t *room = nni_allocate(n, sizeof(size_t));
+    const bool there = t->data->class_names != NULL && t->known != NULL && room != NULL;
+    for (size_t i = 0; there && i < n; i++)
+        t->known[i] = i;
+    if (there)
+        sort_known(t->model, n, t->known, room);
+    nni_release(room);
+    return there ? AG_OK : fail_memory(r);
+}
+
+/* Says which classes the model knows, or as many of them as there is room for. */
+static ag_status refuse_class(const reader *r, const table *t, const cell *c)
+{
+    char shown[40], list[100] = "";
+    size_t used = 0;
+    const size_t n = nn_model_classes(t->model);
+    for (size_t i = 0; i < n; i++) {
+        const char *name = nni_show(t->model->class_names[i], shown);
+        if (used + strlen(name) + 8 > sizeof(list)) {
+            (void)strcpy(list + used, ", ...");
+            break;
+        }
+        used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", i > 0 ? ", " : "", name);
+    }
+    return fail(r, c->line, t->label + 1, AG_PARSE, "class \"%s\" is none of the model's: %s",
+                nni_show(c->text, shown), list);
+}
+
+static ag_status find_known(const reader *r, const table *t, const cell *c, size_t *label)
+{
+    size_t low = 0, high = nn_model_classes(t->model);
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        const int order = strcmp(c->text, t->model->class_names[t->known[middle]]);
+        if (order == 0) {
+            *label = t->known[middle];
+            return AG_OK;
+        }
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return refuse_class(r, t, c);
+}
+
+/* ---- Reading them ---- */
+
+static bool grow_rows(table *t)
+{
+    nn_dataset *data = t->data;
+    const size_t rows = data->rows + 1;
+    if (!nni_grow((void **)&data->inputs, &t->inputs_capacity, nni_times(rows, data->features),
+                  sizeof(ag_real)))
+        return false;
+    if (t->label == SIZE_MAX)
+        return true;
+    if (t->regression)
+        return nni_grow((void **)&data->numbers, &t->numbers_capacity, rows, sizeof(ag_real));
+    if (t->known != NULL)
+        return nni_grow((void **)&data->labels, &t->labels_capacity, rows, sizeof(size_t));
+    return nni_grow((void **)&t->classes, &t->classes_capacity, rows, sizeof(char *));
+}
 
 static ag_status read_cell(const reader *r, const cell *c, size_t column, ag_real *value)
 {
@@ -278,13 +356,14 @@ static ag_status read_cell(const reader *r, const cell *c, size_t column, ag_rea
         return AG_OK;
     case IS_TOO_LARGE:
         return fail(r, c->line, column + 1, AG_PARSE, "%s is too large a number",
-                    show(c->text, shown));
+                    nni_show(c->text, shown));
     case IS_NO_NUMBER:
         break;
     }
     if (*skip_blanks(c->text) == '\0')
         return fail(r, c->line, column + 1, AG_PARSE, "the cell is empty, not a number");
-    return fail(r, c->line, column + 1, AG_PARSE, "\"%s\" is not a number", show(c->text, shown));
+    return fail(r, c->line, column + 1, AG_PARSE, "\"%s\" is not a number",
+                nni_show(c->text, shown));
 }
 
 static ag_status add_row(const reader *r, table *t, const cells *line)
@@ -298,11 +377,7 @@ static ag_status add_row(const reader *r, table *t, const cells *line)
                     "expected %zu cells, as in the first line, and found %zu", t->columns,
                     line->count);
     }
-    if (!nni_grow((void **)&data->inputs, &t->inputs_capacity, nni_times(row + 1, data->features),
-                  sizeof(ag_real)) ||
-        (t->regression
-             ? !nni_grow((void **)&data->numbers, &t->numbers_capacity, row + 1, sizeof(ag_real))
-             : !nni_grow((void **)&t->classes, &t->classes_capacity, row + 1, sizeof(char *))))
+    if (!grow_rows(t))
         return fail_memory(r);
     ag_real *input = data->inputs + row * data->features;
     for (size_t column = 0; column < t->columns; column++) {
@@ -314,6 +389,8 @@ static ag_status add_row(const reader *r, table *t, const cells *line)
             status = read_cell(r, c, column, &data->numbers[row]);
         else if (*c->text == '\0')
             status = fail(r, c->line, column + 1, AG_PARSE, "the class is empty");
+        else if (t->known != NULL)
+            status = find_known(r, t, c, &data->labels[row]);
         else
             t->classes[row] = c->text;
         if (status != AG_OK)
@@ -326,6 +403,16 @@ static ag_status add_row(const reader *r, table *t, const cells *line)
 static ag_status choose_columns(const reader *r, const nn_csv_options *options, size_t columns,
                                 table *t)
 {
+    const size_t inputs = nn_model_inputs(options->model), labels = options->unlabelled ? 0 : 1;
+    if (options->model != NULL && columns != inputs + labels)
+        return fail(r, 1, columns < inputs + labels ? columns : inputs + labels + 1, AG_PARSE,
+                    "%zu columns, where the model has %zu features%s", columns, inputs,
+                    labels > 0 ? " and the label comes with them" : "");
+    t->columns = columns;
+    t->label = SIZE_MAX;
+    t->data->features = columns - labels;
+    if (options->unlabelled)
+        return AG_OK;
     if (columns < 2)
         return fail(r, 1, 1, AG_PARSE, "one cell, where a row has a feature and a label");
     const int label = options->label_column;
@@ -333,12 +420,9 @@ static ag_status choose_columns(const reader *r, const nn_csv_options *options, 
     if (label < 0 ? from_end > columns : (size_t)label >= columns)
         return fail(r, 0, 0, AG_INVALID_ARGUMENT, "label column %d of a file of %zu columns", label,
                     columns);
-    t->columns = columns;
     t->label = label < 0 ? columns - from_end : (size_t)label;
-    t->regression = options->regression;
-    t->data->features = columns - 1;
-    t->data->targets = options->regression ? 1 : 0;
-    return AG_OK;
+    t->data->targets = t->regression ? 1 : 0;
+    return nn_model_classes(t->model) > 0 ? know_classes(r, t) : AG_OK;
 }
 
 static bool is_number(const cell *c)
@@ -361,6 +445,23 @@ static bool guess_header(const table *t, const cells *first, const cells *second
     return second->count == 0;
 }
 
+/* Whether the header's names are those that the model knows. */
+static ag_status check_features(const reader *r, const table *t, const cells *header)
+{
+    nn_error found;
+    if (nni_check_features(t->model, t->data, &found) == AG_OK)
+        return AG_OK;
+    size_t i = 0;
+    while (strcmp(nn_feature_name(t->data, i), nn_model_feature_name(t->model, i)) == 0)
+        i++;
+    const size_t column = i + (i >= t->label);
+    char shown[2][40];
+    return fail(r, header->items[column].line, column + 1, AG_PARSE,
+                "feature \"%s\", where the model has \"%s\"",
+                nni_show(header->items[column].text, shown[0]),
+                nni_show(nn_model_feature_name(t->model, i), shown[1]));
+}
+
 static ag_status name_features(const reader *r, table *t, const cells *header)
 {
     char **names = nni_allocate(header->count, sizeof(char *));
@@ -372,7 +473,9 @@ static ag_status name_features(const reader *r, table *t, const cells *header)
             names[count++] = header->items[i].text;
     t->data->feature_names = nni_copy_names(count, names, "");
     nni_release(names);
-    return t->data->feature_names == NULL ? fail_memory(r) : AG_OK;
+    if (t->data->feature_names == NULL)
+        return fail_memory(r);
+    return t->model == NULL ? AG_OK : check_features(r, t, header);
 }
 
 /* first and line are scratch. */
@@ -480,25 +583,40 @@ static ag_status find_classes(const reader *r, table *t)
     return status;
 }
 
-static nn_dataset *read_csv(const char *path, const nn_csv_options *options, char separator,
-                            nn_error *error)
+/* What nn_read_csv asks for, and the answer. */
+typedef struct request {
+    const char *path;
+    const nn_csv_options *options;
+    char separator;
+    nn_error *error;
+    nn_dataset *data;
+} request;
+
+static ag_status read_csv(void *context)
 {
-    reader r = {.path = path, .error = error, .separator = separator};
+    request *asked = context;
+    reader r = {.path = asked->path, .error = asked->error, .separator = asked->separator};
     cells first = {0}, line = {0};
-    table t = {.data = nni_allocate(1, sizeof(nn_dataset))};
+    table t = {.data = nni_allocate(1, sizeof(nn_dataset)),
+               .regression = asked->options->regression,
+               .model = asked->options->model};
+    if (t.model != NULL && t.model->feature_names != NULL && t.model->classes == 0)
+        t.regression = true;
     ag_status status = t.data == NULL ? fail_memory(&r) : read_file(&r);
     if (status == AG_OK)
-        status = read_rows(&r, options, &t, &first, &line);
-    if (status == AG_OK && !t.regression)
+        status = read_rows(&r, asked->options, &t, &first, &line);
+    if (status == AG_OK && t.label != SIZE_MAX && !t.regression && t.known == NULL)
         status = find_classes(&r, &t);
     nni_release(r.text);
     nni_release(first.items);
     nni_release(line.items);
     nni_release(t.classes);
+    nni_release(t.known);
     if (status == AG_OK)
-        return t.data;
-    nn_dataset_free(t.data);
-    return NULL;
+        asked->data = t.data;
+    else
+        nn_dataset_free(t.data);
+    return status;
 }
 
 nn_dataset *nn_read_csv(const char *path, const nn_csv_options *options, nn_error *error)
@@ -512,19 +630,12 @@ nn_dataset *nn_read_csv(const char *path, const nn_csv_options *options, nn_erro
                  path == NULL ? "the path is NULL" : "a quote or a line break can't separate");
         return NULL;
     }
-#if NNI_POSIX
-    /* strtod obeys the thread's locale */
-    const locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    if (c == (locale_t)0) {
-        nni_fail_memory(error);
+    if (options->regression && nn_model_classes(options->model) > 0) {
+        nni_fail(error, AG_INVALID_ARGUMENT,
+                 "nn_read_csv: the model knows classes, and the label is to be a number");
         return NULL;
     }
-    const locale_t before = uselocale(c);
-#endif
-    nn_dataset *data = read_csv(path, options, separator, error);
-#if NNI_POSIX
-    uselocale(before);
-    freelocale(c);
-#endif
-    return data;
+    request asked = {path, options, separator, error, NULL};
+    (void)nni_in_c_locale(read_csv, &asked, error);
+    return asked.data;
 }

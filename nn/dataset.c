@@ -110,6 +110,34 @@ int nni_format(char *text, size_t size, const char *format, ...)
     return length;
 }
 
+const char *nni_show(const char *text, char shown[40])
+{
+    size_t n = 0;
+    for (; n < 30 && text[n] != '\0'; n++)
+        shown[n] = text[n] >= ' ' && text[n] <= '~' ? text[n] : '?';
+    strcpy(shown + n, text[n] == '\0' ? "" : "...");
+    return shown;
+}
+
+ag_status nni_in_c_locale(ag_status (*act)(void *context), void *context, nn_error *error)
+{
+#if NNI_POSIX
+    /* strtod and printf obey the thread's locale */
+    const locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    if (c == (locale_t)0)
+        return nni_fail_memory(error);
+    const locale_t before = uselocale(c);
+#else
+    (void)error;
+#endif
+    const ag_status status = act(context);
+#if NNI_POSIX
+    uselocale(before);
+    freelocale(c);
+#endif
+    return status;
+}
+
 /* Copies a path; of one that is too long, the end, which says more, from a whole letter on. */
 static void copy_path(char *copy, size_t size, const char *path)
 {
@@ -328,7 +356,7 @@ size_t nn_row_class(const nn_dataset *data, size_t row)
 
 const ag_real *nn_row_targets(const nn_dataset *data, size_t row)
 {
-    return row < nn_rows(data) && data->classes == 0 ? data->numbers + row * data->targets : NULL;
+    return row < nn_rows(data) && data->targets > 0 ? data->numbers + row * data->targets : NULL;
 }
 
 const char *nn_class_name(const nn_dataset *data, size_t klass)
@@ -354,7 +382,7 @@ static nn_dataset *take_rows(const nn_dataset *data, size_t count, const size_t 
                data->features * sizeof(ag_real));
         if (data->classes > 0)
             part->labels[i] = data->labels[rows[i]];
-        else
+        else if (data->targets > 0)
             memcpy(part->numbers + i * data->targets, nn_row_targets(data, rows[i]),
                    data->targets * sizeof(ag_real));
     }

@@ -87,12 +87,19 @@ static progress start_progress(FILE *file)
 
 static void write_epoch(progress *p, const nn_epoch *e)
 {
-    char accuracy[40] = "", text[200];
+    char accuracy[40] = "", other[80], text[200];
     if (!isnan(e->accuracy))
         (void)nni_format(accuracy, sizeof(accuracy), "  accuracy %.1f%%", 100 * e->accuracy);
-    (void)nni_format(text, sizeof(text), "epoch %zu/%zu  loss %.4g%s  %.0f samples/s  %.0f s left",
-                     e->epoch, e->epochs, e->loss, accuracy, e->samples_per_second,
-                     e->seconds_left);
+    /* a terminal's line has no room for all */
+    if (isnan(e->held_out_loss))
+        (void)nni_format(other, sizeof(other), "  %.0f samples/s", e->samples_per_second);
+    else if (isnan(e->held_out_accuracy))
+        (void)nni_format(other, sizeof(other), "  held out %.4g", e->held_out_loss);
+    else
+        (void)nni_format(other, sizeof(other), "  held out %.4g, %.1f%%", e->held_out_loss,
+                         100 * e->held_out_accuracy);
+    (void)nni_format(text, sizeof(text), "epoch %zu/%zu  loss %.4g%s%s  %.0f s left", e->epoch,
+                     e->epochs, e->loss, accuracy, other, e->seconds_left);
     /* wide enough to cover the line that was there */
     if (p->terminal)
         (void)fprintf(p->file, "\r%-78.78s", text);
@@ -139,13 +146,13 @@ typedef struct training {
     nni_task task;
     nni_trainer trainer; /* unused if it goes gate by gate */
     nni_tape tape;       /* unused if not */
-    ag_real *before;     /* the parameters, for the way back */
-    ag_real *start;      /* those at the start of the epoch; only if steps are taken in place */
+    ag_real *start;      /* the parameters at the start of the epoch; only if steps are taken in
+                            place */
     bool in_place;       /* gradients go into the parameters as they are found */
     ag_real *gradient;
-    ag_real *state; /* the optimiser's */
+    nni_state *state; /* the model's */
     size_t *order;
-    uint64_t steps;
+    nn_random random; /* of the order */
 } training;
 
 /* NULL, or why a loss of the list is not for this model and data. */
@@ -188,6 +195,11 @@ static ag_status choose_options(const nn_model *model, const nn_dataset *data,
                                 nn_error *error)
 {
     *chosen = options == NULL ? (nn_fit_options){0} : *options;
+    if (chosen->resume) {
+        const ag_status status = nni_resume_options(model, data, chosen, error);
+        if (status != AG_OK)
+            return status;
+    }
     chosen->loss = nni_choose_loss(model, data, chosen->loss);
     if (chosen->optimizer.step == NULL)
         chosen->optimizer = nn_adam(0.01);
@@ -201,29 +213,19 @@ static ag_status choose_options(const nn_model *model, const nn_dataset *data,
                         chosen->epochs, chosen->batch);
     if (chosen->threads > SIZE_MAX / 16)
         return nni_fail(error, AG_INVALID_ARGUMENT, "%zu threads are too many", chosen->threads);
+    if (chosen->patience > 0 && chosen->held_out == NULL)
+        return nni_fail(error, AG_INVALID_ARGUMENT, "patience wants held_out, and that is NULL");
     const char *doubt = doubt_loss(model, data, chosen->loss);
     if (doubt != NULL)
         return nni_fail(error, AG_INVALID_ARGUMENT, "%s", doubt);
-    const nn_optimizer *rule = &chosen->optimizer;
-    if (!isfinite(rule->rate) || rule->rate < 0)
-        return nni_fail(error, AG_INVALID_ARGUMENT, "the optimiser's rate is %g", rule->rate);
-    if (!isfinite(rule->momentum) || !isfinite(rule->weight_decay) || !isfinite(rule->beta1) ||
-        !isfinite(rule->beta2) || !isfinite(rule->epsilon))
-        return nni_fail(error, AG_INVALID_ARGUMENT, "a number of the optimiser is not finite");
-    if (rule->momentum < 0 || rule->momentum >= 1 || rule->beta1 < 0 || rule->beta1 >= 1 ||
-        rule->beta2 < 0 || rule->beta2 >= 1 || rule->weight_decay < 0 || rule->epsilon < 0)
-        return nni_fail(
-            error, AG_INVALID_ARGUMENT,
-            "the optimiser has momentum %g, beta1 %g, beta2 %g (each from 0 to below 1), "
-            "weight decay %g, epsilon %g (neither below 0)",
-            rule->momentum, rule->beta1, rule->beta2, rule->weight_decay, rule->epsilon);
-    return AG_OK;
+    return nni_check_optimizer(&chosen->optimizer, error);
 }
 
 /* Finds the gradient and takes the step. */
 static ag_status move(training *t, size_t count, const size_t *rows)
 {
     const nn_optimizer *rule = &t->options.optimizer;
+    t->state->told.steps++;
     if (t->in_place) {
         const ag_status status = nni_trainer_step(&t->trainer, &t->task, count, rows, rule->rate);
         if (status != AG_BRANCH)
@@ -233,8 +235,8 @@ static ag_status move(training *t, size_t count, const size_t *rows)
                                  ? nni_tape_run(&t->tape, &t->task, count, rows, t->gradient)
                                  : nni_trainer_run(&t->trainer, &t->task, count, rows, t->gradient);
     if (status == AG_OK)
-        rule->step(rule, t->model->parameter_count, t->model->parameters, t->gradient, t->state,
-                   ++t->steps);
+        rule->step(rule, t->model->parameter_count, t->model->parameters, t->gradient,
+                   t->state->memory, t->state->told.steps);
     return status;
 }
 
@@ -261,84 +263,231 @@ static ag_status run_steps(training *t)
 }
 
 /* A step in place that failed has left nothing to tell why; so the epoch is run again without. */
-static ag_status run_epoch(training *t, nn_random *random)
+static ag_status run_epoch(training *t)
 {
     const size_t bytes = t->model->parameter_count * sizeof(ag_real);
+    const uint64_t steps = t->state->told.steps;
     t->task.epoch++;
-    nn_random_shuffle(random, t->task.data->rows, t->order);
+    nn_random_shuffle(&t->random, t->task.data->rows, t->order);
     if (t->in_place)
         memcpy(t->start, t->model->parameters, bytes);
     const ag_status status = run_steps(t);
     if (status != AG_NOT_FINITE || !t->in_place)
         return status;
     t->in_place = false;
+    t->state->told.steps = steps;
     memcpy(t->model->parameters, t->start, bytes);
     return run_steps(t);
+}
+
+static double find_accuracy(const nni_task *task)
+{
+    return task->data->classes > 0 ? (double)task->right / (double)task->data->rows : (double)NAN;
+}
+
+/* Judges the model by the data held out, and remembers it if it is the best so far. */
+static ag_status judge_held_out(training *t, nn_epoch *report)
+{
+    nn_training *told = &t->state->told;
+    nni_task task = t->task;
+    task.data = t->options.held_out;
+    task.held_out = true;
+    task.loss_sum = 0;
+    task.right = 0;
+    const ag_status status = nni_judge_all(&task);
+    if (status != AG_OK)
+        return status;
+    report->held_out_loss = task.loss_sum / (double)task.data->rows;
+    report->held_out_accuracy = find_accuracy(&task);
+    if (told->best_epoch > 0 && report->held_out_loss >= told->best_loss)
+        return AG_OK;
+    told->best_epoch = report->epoch;
+    told->best_loss = report->held_out_loss;
+    if (t->state->other != NULL)
+        memcpy(t->state->other, t->model->parameters, t->model->parameter_count * sizeof(ag_real));
+    return AG_OK;
+}
+
+/* After an epoch: the model's state is that of a training which ends here. */
+static ag_status report_epoch(training *t, nn_epoch *report)
+{
+    nn_training *told = &t->state->told;
+    *report = (nn_epoch){.epoch = told->epochs + 1,
+                         .epochs = t->options.epochs,
+                         .loss = t->task.loss_sum / (double)t->task.data->rows,
+                         .accuracy = find_accuracy(&t->task),
+                         .held_out_loss = (double)NAN,
+                         .held_out_accuracy = (double)NAN};
+    const ag_status status = t->options.held_out == NULL ? AG_OK : judge_held_out(t, report);
+    told->epochs++;
+    told->last = *report;
+    told->order = t->random;
+    t->state->in_parts = t->trainer.in_parts;
+    t->state->stepwise = !t->in_place;
+    return status;
 }
 
 static ag_status run_epochs(training *t, progress *p)
 {
     const double rows = (double)t->task.data->rows, start = read_clock();
-    const size_t epochs = t->options.epochs;
-    nn_random random = nn_random_seed(t->options.seed);
-    double busy = 0; /* seconds in epochs, without the callbacks between them */
-    for (size_t epoch = 1; epoch <= epochs; epoch++) {
+    double busy = 0, done = 0; /* seconds in epochs, without the callbacks; epochs of this call */
+    for (bool more = true; more && !nni_is_over(t->state, &t->options);) {
         const double begin = read_clock();
-        const ag_status status = run_epoch(t, &random);
+        nn_epoch report;
+        ag_status status = run_epoch(t);
+        if (status == AG_OK)
+            status = report_epoch(t, &report);
         if (status != AG_OK)
             return status;
         const double now = read_clock();
         busy += now - begin;
-        const nn_epoch report = {
-            .epoch = epoch,
-            .epochs = epochs,
-            .loss = t->task.loss_sum / rows,
-            .accuracy = t->task.data->classes > 0 ? (double)t->task.right / rows : (double)NAN,
-            .samples_per_second = busy > 0 ? (double)epoch * rows / busy : 0,
-            .seconds_left = (now - start) / (double)epoch * (double)(epochs - epoch),
-        };
+        done++;
+        report.samples_per_second = busy > 0 ? done * rows / busy : 0;
+        report.seconds_left = (now - start) / done * (double)(report.epochs - report.epoch);
         show_progress(p, &report, now);
-        if (t->options.on_epoch != NULL && !t->options.on_epoch(&report, t->options.on_epoch_user))
-            break;
+        more =
+            t->options.on_epoch == NULL || t->options.on_epoch(&report, t->options.on_epoch_user);
     }
     return AG_OK;
 }
 
-static ag_status train(training *t)
+/* ---- The model before and after -------------------------------------------------------------- */
+
+/* Exchanges the parameters of the last epoch with those of the best, which the model is left with. */
+static void exchange_best(nn_model *model)
+{
+    ag_real *other = model->state->other;
+    for (size_t i = 0;
+         other != NULL && model->state->told.best_epoch > 0 && i < model->parameter_count; i++) {
+        const ag_real parameter = model->parameters[i];
+        model->parameters[i] = other[i];
+        other[i] = parameter;
+    }
+    model->state->ended = !model->state->ended;
+}
+
+/* What a call may change of a model. */
+typedef struct backup {
+    ag_real *parameters;
+    nni_state *state;
+    bool trained;
+} backup;
+
+static nni_state *begin_state(const training *t)
+{
+    const nn_fit_options *options = &t->options;
+    const size_t n = t->model->parameter_count;
+    if (options->resume)
+        return nni_copy_state(t->model->state, n);
+    nni_state *state = nni_make_state(n, &options->optimizer, options->patience > 0);
+    if (state == NULL)
+        return NULL;
+    const char *loss = nni_loss_name(options->loss);
+    state->told.rows = t->task.data->rows;
+    state->told.batch = options->batch;
+    state->told.seed = options->seed;
+    state->told.order = nn_random_seed(options->seed);
+    state->told.loss = loss == NULL ? NNI_CUSTOM : loss;
+    state->told.use_float = options->use_float;
+    state->told.eager = options->eager;
+    state->data = nni_digest(t->task.data);
+    return state;
+}
+
+/* Gives the model what it has after a success. */
+static ag_status prepare_model(training *t, backup *before)
 {
     nn_model *model = t->model;
-    const size_t n = model->parameter_count, rows = t->task.data->rows;
-    t->before = nni_allocate(n, sizeof(ag_real));
+    const nn_dataset *data = t->task.data;
+    before->trained = model->feature_names != NULL;
+    before->parameters = nni_allocate(model->parameter_count, sizeof(ag_real));
+    nni_state *state = begin_state(t);
+    if (before->parameters == NULL || state == NULL) {
+        nni_release(state);
+        return nni_fail_memory(t->task.error);
+    }
+    memcpy(before->parameters, model->parameters, model->parameter_count * sizeof(ag_real));
+    before->state = model->state;
+    t->state = model->state = state;
+    state->told.epochs_asked = t->options.epochs;
+    state->told.patience = t->options.patience;
+    if (state->held_out == 0 && t->options.held_out != NULL)
+        state->held_out = nni_digest(t->options.held_out);
+    if (state->ended)
+        exchange_best(model);
+    if (before->trained)
+        return AG_OK;
+    model->feature_names = nni_copy_names(data->features, data->feature_names, "");
+    if (data->classes > 0)
+        model->class_names = nni_copy_names(data->classes, data->class_names, "");
+    if (model->feature_names == NULL || (data->classes > 0 && model->class_names == NULL))
+        return nni_fail_memory(t->task.error);
+    model->classes = data->classes;
+    if (!t->options.keep_scale)
+        learn_scale(model, data);
+    return AG_OK;
+}
+
+/* Keeps what prepare_model made, or puts the model back. */
+static void settle_model(training *t, backup *before, ag_status status)
+{
+    nn_model *model = t->model;
+    if (status == AG_OK) {
+        exchange_best(model);
+        nni_release(before->state);
+    } else if (t->state != NULL) {
+        memcpy(model->parameters, before->parameters, model->parameter_count * sizeof(ag_real));
+        nni_release(model->state);
+        model->state = before->state;
+        if (!before->trained) {
+            nni_release(model->feature_names);
+            nni_release(model->class_names);
+            model->feature_names = model->class_names = NULL;
+            model->classes = 0;
+            forget_scale(model);
+        }
+    }
+    nni_release(before->parameters);
+}
+
+/* The model's names are data's by now. */
+static ag_status check_held_out(const training *t)
+{
+    nn_error found = {.status = AG_OK};
+    if (t->options.held_out == NULL ||
+        nni_check_fit(t->model, t->options.held_out, &found) == AG_OK)
+        return AG_OK;
+    return nni_fail(t->task.error, found.status, "held_out: %s", found.message);
+}
+
+/* ---- All together ---------------------------------------------------------------------------- */
+
+static ag_status reserve(training *t)
+{
+    const size_t n = t->model->parameter_count;
     t->gradient = nni_allocate(n, sizeof(ag_real));
-    t->state = nni_allocate(nni_times(n, t->options.optimizer.state_count), sizeof(ag_real));
-    t->order = nni_allocate(rows, sizeof(size_t));
-    t->in_place = !t->options.eager && nni_is_plain(&t->options.optimizer);
+    t->order = nni_allocate(t->task.data->rows, sizeof(size_t));
+    t->in_place = !t->options.eager && nni_is_plain(&t->options.optimizer) && !t->state->stepwise;
     if (t->in_place)
         t->start = nni_allocate(n, sizeof(ag_real));
-    if (t->before == NULL || t->gradient == NULL || t->state == NULL || t->order == NULL ||
-        (t->in_place && t->start == NULL))
+    if (t->gradient == NULL || t->order == NULL || (t->in_place && t->start == NULL))
         return nni_fail_memory(t->task.error);
-    memcpy(t->before, model->parameters, n * sizeof(ag_real));
-    for (size_t i = 0; i < rows; i++)
-        t->order[i] = i;
-    const bool scaled = model->scaled;
-    if (!scaled && !t->options.keep_scale)
-        learn_scale(model, t->task.data);
-    model->scaled = true;
+    return nni_replay_order(t->state, t->order, &t->random, t->task.error);
+}
+
+static ag_status train(training *t)
+{
+    t->task.epoch = t->state->told.epochs;
     progress p = start_progress(t->options.progress);
-    ag_status status = t->options.eager ? nni_tape_open(&t->tape, &t->task)
-                                        : nni_trainer_open(&t->trainer, &t->task, &t->options);
+    ag_status status = reserve(t);
+    if (status == AG_OK)
+        status = t->options.eager ? nni_tape_open(&t->tape, &t->task)
+                                  : nni_trainer_open(&t->trainer, &t->task, &t->options);
     if (status == AG_OK)
         status = run_epochs(t, &p);
     end_progress(&p);
     nni_trainer_close(&t->trainer);
     nni_tape_close(&t->tape);
-    if (status != AG_OK) {
-        memcpy(model->parameters, t->before, n * sizeof(ag_real));
-        model->scaled = scaled;
-        if (!scaled)
-            forget_scale(model);
-    }
     return status;
 }
 
@@ -352,16 +501,22 @@ ag_status nn_fit(nn_model *model, const nn_dataset *data, const nn_fit_options *
     status = choose_options(model, data, options, &t.options, error);
     if (status != AG_OK)
         return status;
+    if (t.options.resume && model->state->ended && nni_is_over(model->state, &t.options))
+        return AG_OK;
     t.task = (nni_task){.model = model,
                         .data = data,
                         .loss = t.options.loss,
                         .loss_context = t.options.loss_context,
                         .error = error};
-    status = train(&t);
-    nni_release(t.before);
+    backup before = {0};
+    status = prepare_model(&t, &before);
+    if (status == AG_OK)
+        status = check_held_out(&t);
+    if (status == AG_OK)
+        status = train(&t);
+    settle_model(&t, &before, status);
     nni_release(t.start);
     nni_release(t.gradient);
-    nni_release(t.state);
     nni_release(t.order);
     return status;
 }

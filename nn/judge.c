@@ -11,9 +11,11 @@
 
 ag_status nni_fail_at_row(const nni_task *task, ag_status status, size_t row, const char *what)
 {
+    const char *of = task->held_out ? "held-out " : "";
     if (task->epoch > 0)
-        return nni_fail(task->error, status, "epoch %zu, row %zu: %s", task->epoch, row, what);
-    return nni_fail(task->error, status, "row %zu: %s", row, what);
+        return nni_fail(task->error, status, "epoch %zu, %srow %zu: %s", task->epoch, of, row,
+                        what);
+    return nni_fail(task->error, status, "%srow %zu: %s", of, row, what);
 }
 
 ag_status nni_count_row(nni_task *task, size_t row, double loss, const ag_real *outputs)

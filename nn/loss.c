@@ -6,6 +6,37 @@
  */
 #include "net.h"
 
+#include <string.h>
+
+/* ---- The list -------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    nn_loss loss;
+} losses[] = {
+#define NN_X(NAME, name, takes, formula) {#name, nn_##name},
+    NN_LOSS_LIST(NN_X)
+#undef NN_X
+};
+
+const char *nni_loss_name(nn_loss loss)
+{
+    for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++)
+        if (losses[i].loss == loss)
+            return losses[i].name;
+    return NULL;
+}
+
+nn_loss nni_find_loss(const char *name)
+{
+    for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++)
+        if (strcmp(losses[i].name, name) == 0)
+            return losses[i].loss;
+    return NULL;
+}
+
+/* ---- The losses ------------------------------------------------------------------------------ */
+
 /* Collects values for a gate that takes any number of them, and that may be applied in parts (a sum
  * of sums is a sum). Its place is fixed, so that a loss needs no memory of its own. */
 typedef struct pile {

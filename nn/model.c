@@ -22,10 +22,13 @@ void nn_model_free(nn_model *model)
     nni_release(model->parameters);
     nni_release(model->mean);
     nni_release(model->deviation);
+    nni_release(model->class_names);
+    nni_release(model->feature_names);
+    nni_release(model->state);
     nni_release(model);
 }
 
-static size_t count_parameters(size_t n, const size_t *sizes)
+size_t nni_count_parameters(size_t n, const size_t *sizes)
 {
     size_t count = 0;
     for (size_t i = 1; i < n; i++) {
@@ -67,19 +70,14 @@ static void draw_parameters(nn_model *model, uint64_t seed)
     }
 }
 
-nn_model *nn_mlp(size_t n, const size_t *sizes, nn_activation activation, uint64_t seed)
+nn_model *nni_make_model(size_t n, const size_t *sizes, nn_activation activation)
 {
-    if (n < 2 || sizes == NULL || strcmp(nn_activation_name(activation), "unknown") == 0)
-        return NULL;
-    for (size_t i = 0; i < n; i++)
-        if (sizes[i] == 0)
-            return NULL;
     nn_model *model = nni_allocate(1, sizeof(*model));
     if (model == NULL)
         return NULL;
     model->layers = n - 1;
     model->activation = activation;
-    model->parameter_count = count_parameters(n, sizes);
+    model->parameter_count = nni_count_parameters(n, sizes);
     model->sizes = nni_allocate(n, sizeof(size_t));
     model->parameters = nni_allocate(model->parameter_count, sizeof(ag_real));
     model->mean = nni_allocate(sizes[0], sizeof(ag_real));
@@ -97,7 +95,19 @@ nn_model *nn_mlp(size_t n, const size_t *sizes, nn_activation activation, uint64
     memcpy(model->sizes, sizes, n * sizeof(size_t));
     for (size_t i = 0; i < sizes[0]; i++)
         model->deviation[i] = 1;
-    draw_parameters(model, seed);
+    return model;
+}
+
+nn_model *nn_mlp(size_t n, const size_t *sizes, nn_activation activation, uint64_t seed)
+{
+    if (n < 2 || sizes == NULL || strcmp(nn_activation_name(activation), "unknown") == 0)
+        return NULL;
+    for (size_t i = 0; i < n; i++)
+        if (sizes[i] == 0)
+            return NULL;
+    nn_model *model = nni_make_model(n, sizes, activation);
+    if (model != NULL)
+        draw_parameters(model, seed);
     return model;
 }
 
@@ -119,6 +129,61 @@ size_t nn_parameter_count(const nn_model *model)
 ag_real *nn_parameters(nn_model *model)
 {
     return model == NULL ? NULL : model->parameters;
+}
+
+size_t nn_model_layers(const nn_model *model)
+{
+    return model == NULL ? 0 : model->layers;
+}
+
+size_t nn_model_size(const nn_model *model, size_t i)
+{
+    return model != NULL && i <= model->layers ? model->sizes[i] : 0;
+}
+
+nn_activation nn_model_activation(const nn_model *model)
+{
+    return model == NULL ? NN_IDENTITY : model->activation;
+}
+
+size_t nn_model_classes(const nn_model *model)
+{
+    return model == NULL ? 0 : model->classes;
+}
+
+const char *nn_model_class_name(const nn_model *model, size_t klass)
+{
+    return klass < nn_model_classes(model) ? model->class_names[klass] : NULL;
+}
+
+const char *nn_model_feature_name(const nn_model *model, size_t feature)
+{
+    if (feature >= nn_model_inputs(model) || model->feature_names == NULL)
+        return NULL;
+    return model->feature_names[feature];
+}
+
+const ag_real *nn_model_mean(const nn_model *model)
+{
+    return model == NULL ? NULL : model->mean;
+}
+
+const ag_real *nn_model_deviation(const nn_model *model)
+{
+    return model == NULL ? NULL : model->deviation;
+}
+
+const nn_training *nn_model_training(const nn_model *model)
+{
+    return model == NULL || model->state == NULL ? NULL : &model->state->told;
+}
+
+void nn_forget_training(nn_model *model)
+{
+    if (model == NULL)
+        return;
+    nni_release(model->state);
+    model->state = NULL;
 }
 
 void nn_standardise(const nn_model *model, const ag_real *inputs, ag_real *standardised)
@@ -176,6 +241,54 @@ ag_status nn_model_record(const nn_model *model, const ag_value *parameters, con
 
 /* ---- Data and models ------------------------------------------------------------------------- */
 
+/* Whether names are those that the library makes up, see nni_copy_names. */
+static bool are_numbered(size_t count, char *const *names, const char *prefix)
+{
+    char name[24];
+    for (size_t i = 0; i < count; i++) {
+        (void)snprintf(name, sizeof(name), "%s%zu", prefix, i);
+        if (strcmp(name, names[i]) != 0)
+            return false;
+    }
+    return true;
+}
+
+static ag_status check_names(const char *what, size_t count, char *const *known, char *const *names,
+                             const char *prefix, nn_error *error)
+{
+    size_t i = 0;
+    while (i < count && strcmp(known[i], names[i]) == 0)
+        i++;
+    if (i == count || are_numbered(count, known, prefix) || are_numbered(count, names, prefix))
+        return AG_OK;
+    char shown[2][40];
+    return nni_fail(error, AG_INVALID_ARGUMENT, "%s %zu of the data is \"%s\", the model's \"%s\"",
+                    what, i, nni_show(names[i], shown[0]), nni_show(known[i], shown[1]));
+}
+
+ag_status nni_check_features(const nn_model *model, const nn_dataset *data, nn_error *error)
+{
+    if (model->feature_names == NULL)
+        return AG_OK;
+    return check_names("feature", data->features, model->feature_names, data->feature_names, "x",
+                       error);
+}
+
+/* Whether data is of the kind that the model was trained on. */
+static ag_status check_kind(const nn_model *model, const nn_dataset *data, nn_error *error)
+{
+    if (model->classes != data->classes)
+        return nni_fail(error, AG_INVALID_ARGUMENT,
+                        data->classes > 0 ? "the model was trained on numbers, and the data has "
+                                            "classes"
+                                          : "the model was trained on classes, and the data has "
+                                            "numbers");
+    const ag_status status = nni_check_features(model, data, error);
+    if (status != AG_OK)
+        return status;
+    return check_names("class", data->classes, model->class_names, data->class_names, "", error);
+}
+
 ag_status nni_check_fit(const nn_model *model, const nn_dataset *data, nn_error *error)
 {
     if (model == NULL || data == NULL)
@@ -185,6 +298,9 @@ ag_status nni_check_fit(const nn_model *model, const nn_dataset *data, nn_error 
     if (data->features != inputs)
         return nni_fail(error, AG_INVALID_ARGUMENT,
                         "the model has %zu inputs, the data %zu features", inputs, data->features);
+    if (nn_targets(data) == 0)
+        return nni_fail(error, AG_INVALID_ARGUMENT,
+                        "the data has neither classes nor numbers to predict: it is unlabelled");
     if (outputs == 1 && data->classes > 0 && data->classes != 2)
         return nni_fail(error, AG_INVALID_ARGUMENT,
                         "a model with 1 output tells 2 classes apart, and the data has %zu",
@@ -193,7 +309,7 @@ ag_status nni_check_fit(const nn_model *model, const nn_dataset *data, nn_error 
         return nni_fail(error, AG_INVALID_ARGUMENT, "the model has %zu outputs, the data %zu %s",
                         outputs, nn_targets(data),
                         data->classes > 0 ? "classes" : "numbers per row");
-    return AG_OK;
+    return model->feature_names == NULL ? AG_OK : check_kind(model, data, error);
 }
 
 nn_loss nni_choose_loss(const nn_model *model, const nn_dataset *data, nn_loss loss)

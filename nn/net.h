@@ -50,8 +50,13 @@ ag_status nni_fail_at(nn_error *error, const char *file, size_t line, size_t col
 ag_status nni_fail_memory(nn_error *error);
 /* with the graph's status and message */
 ag_status nni_fail_graph(nn_error *error, const ag_graph *graph);
+/* The beginning of a text, for a message: nothing that would spoil a terminal. Returns shown. */
+const char *nni_show(const char *text, char shown[40]);
 /* snprintf with a point in its numbers, whatever the locale */
 int nni_format(char *text, size_t size, const char *format, ...) NNI_PRINTF(3, 4);
+
+/* act(context) with a point in the numbers that it reads and writes, whatever the locale */
+ag_status nni_in_c_locale(ag_status (*act)(void *context), void *context, nn_error *error);
 
 /* ---- Data: dataset.c ------------------------------------------------------------------------- */
 
@@ -86,33 +91,95 @@ typedef struct nni_kept {
     _Atomic(ag_workspace *) workspace; /* of one thread; NULL while somebody has it */
 } nni_kept;
 
+#define NNI_CUSTOM "custom" /* the name of losses and optimisers that are not the library's */
+
+/* Where a training left off, with all that it takes to go on. One block; nni_release frees it. */
+typedef struct nni_state {
+    nn_training told;
+    ag_real *memory; /* the optimiser's: optimizer.state_count numbers a parameter */
+    /* with patience: the best epoch's parameters, and once the training has ended, when the model
+     * takes those, the last epoch's; else NULL */
+    ag_real *other;
+    bool ended;
+    bool in_parts, stepwise; /* how batches went in the end: see nni_trainer.in_parts, fit.c */
+    uint64_t data, held_out; /* what the data held (nni_digest); 0: no patience, no held_out */
+} nni_state;
+
 struct nn_model {
     size_t layers;
     size_t *sizes; /* layers + 1: inputs, ..., outputs */
     nn_activation activation;
     size_t parameter_count;
     ag_real *parameters;
-    bool scaled; /* mean and deviation are settled: a training succeeded */
     ag_real *mean, *deviation;
+    /* of the data, once a training succeeded, which settles mean and deviation, too; NULL before,
+     * class_names also for a regression */
+    size_t classes;
+    char **class_names, **feature_names;
+    nni_state *state; /* of the last training; NULL: none */
     nni_kept *kept;
 };
 
+/* As nn_mlp, without checks of what is asked for; all parameters 0. */
+nn_model *nni_make_model(size_t n, const size_t *sizes, nn_activation activation);
+/* How many parameters such a model has; SIZE_MAX: too many. */
+size_t nni_count_parameters(size_t n, const size_t *sizes);
 /* The width of the widest hidden layer, 0 without one. */
 size_t nni_widest_hidden(const nn_model *model);
 /* As nn_model_record. hidden has room for two hidden layers: the one that is read and the one that
  * is made. */
 ag_status nni_record(const nn_model *model, const ag_value *parameters, const ag_value *inputs,
                      ag_value *hidden, ag_value *outputs);
+/* AG_OK if data's features have the names that the model knows. */
+ag_status nni_check_features(const nn_model *model, const nn_dataset *data, nn_error *error);
 /* AG_OK if the model can be trained on data or judged by it. */
 ag_status nni_check_fit(const nn_model *model, const nn_dataset *data, nn_error *error);
+/* The name in NN_LOSS_LIST, NULL for a loss that is not there; and the other way round. loss.c */
+const char *nni_loss_name(nn_loss loss);
+nn_loss nni_find_loss(const char *name);
 /* The loss that NULL stands for. */
 nn_loss nni_choose_loss(const nn_model *model, const nn_dataset *data, nn_loss loss);
+
+/* ---- Files: whole_file.c, save.c, load.c ----------------------------------------------------- */
+
+#define NNI_NO_JANSSON "this library was built without jansson"
+
+/* Writes all there is; false, perhaps with errno: it could not. */
+typedef bool nni_writer(FILE *file, const void *context);
+/* Makes a file of what write writes, or leaves what is there as it is. */
+ag_status nni_write_whole(const char *path, nni_writer *write, const void *context,
+                          nn_error *error);
 
 /* ---- Steps: optimizer.c ---------------------------------------------------------------------- */
 
 bool nni_all_finite(size_t n, const ag_real *numbers);
 /* Whether steps are -rate times the gradient and nothing else. */
 bool nni_is_plain(const nn_optimizer *rule);
+
+/* The name of one of the library's optimisers, else NULL; and the other way round, with zeros for
+ * its numbers. */
+const char *nni_optimizer_name(const nn_optimizer *rule);
+bool nni_find_optimizer(const char *name, nn_optimizer *rule);
+/* AG_OK if its numbers are in their ranges. */
+ag_status nni_check_optimizer(const nn_optimizer *rule, nn_error *error);
+
+/* ---- Resuming: resume.c ---------------------------------------------------------------------- */
+
+/* The state of a training with this optimiser that has not begun. NULL: no memory. */
+nni_state *nni_make_state(size_t parameters, const nn_optimizer *rule, bool patient);
+nni_state *nni_copy_state(const nni_state *state, size_t parameters);
+/* A number that other data would hardly have; never 0. */
+uint64_t nni_digest(const nn_dataset *data);
+/* Gives options' zeros what they were in the model's last training; an error where they contradict
+ * it. */
+ag_status nni_resume_options(const nn_model *model, const nn_dataset *data, nn_fit_options *options,
+                             nn_error *error);
+/* Whether all epochs are done, or those without an improvement that patience allows. */
+bool nni_is_over(const nni_state *state, const nn_fit_options *options);
+/* The order of the rows after the state's epochs, and the generator; the state says how many rows
+ * there are. */
+ag_status nni_replay_order(const nni_state *state, size_t *order, nn_random *random,
+                           nn_error *error);
 
 /* ---- Rows and their losses: judge.c ---------------------------------------------------------- */
 
@@ -124,6 +191,7 @@ typedef struct nni_task {
     void *loss_context;
     nn_error *error;
     size_t epoch;    /* for messages; 0: none */
+    bool held_out;   /* likewise */
     double loss_sum; /* over the rows so far */
     size_t right;    /* of them, those put into their class */
 } nni_task;
@@ -210,6 +278,8 @@ ag_status nni_runner_run(const nni_runner *runner, bool in_float, size_t batch,
 
 /* A model's outputs as a program: (parameters; inputs) -> (; outputs). The model keeps it. */
 ag_status nni_model_program(const nn_model *model, ag_program **program, nn_error *error);
+/* Goes through all of the task's rows; a loss must be finite. */
+ag_status nni_judge_all(nni_task *task);
 /* Drops what the model keeps. */
 void nni_forget(nni_kept *kept);
 

@@ -6,6 +6,7 @@
 #include "net.h"
 
 #include <math.h>
+#include <string.h>
 
 #ifdef AG_REAL_FLOAT
 #define SQRT sqrtf
@@ -72,6 +73,43 @@ nn_optimizer nn_adam(double rate)
                           .beta1 = 0.9,
                           .beta2 = 0.999,
                           .epsilon = 1e-8};
+}
+
+const char *nni_optimizer_name(const nn_optimizer *rule)
+{
+    const nn_optimizer known[] = {nn_sgd(0), nn_adam(0)};
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (known[i].step == rule->step)
+            return known[i].name;
+    return NULL;
+}
+
+bool nni_find_optimizer(const char *name, nn_optimizer *rule)
+{
+    const nn_optimizer known[] = {nn_sgd(0), nn_adam(0)};
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+        if (strcmp(known[i].name, name) == 0) {
+            *rule = known[i];
+            return true;
+        }
+    return false;
+}
+
+ag_status nni_check_optimizer(const nn_optimizer *rule, nn_error *error)
+{
+    if (!isfinite(rule->rate) || rule->rate < 0)
+        return nni_fail(error, AG_INVALID_ARGUMENT, "the optimiser's rate is %g", rule->rate);
+    if (!isfinite(rule->momentum) || !isfinite(rule->weight_decay) || !isfinite(rule->beta1) ||
+        !isfinite(rule->beta2) || !isfinite(rule->epsilon))
+        return nni_fail(error, AG_INVALID_ARGUMENT, "a number of the optimiser is not finite");
+    if (rule->momentum < 0 || rule->momentum >= 1 || rule->beta1 < 0 || rule->beta1 >= 1 ||
+        rule->beta2 < 0 || rule->beta2 >= 1 || rule->weight_decay < 0 || rule->epsilon < 0)
+        return nni_fail(
+            error, AG_INVALID_ARGUMENT,
+            "the optimiser has momentum %g, beta1 %g, beta2 %g (each from 0 to below 1), "
+            "weight decay %g, epsilon %g (neither below 0)",
+            rule->momentum, rule->beta1, rule->beta2, rule->weight_decay, rule->epsilon);
+    return AG_OK;
 }
 
 /* 0 * x is 0 for a finite x, else NaN: a sum of these tells of all at once. Eight sums, so that

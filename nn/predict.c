@@ -248,6 +248,26 @@ static ag_status add_loss(void *user, size_t row, const ag_real *outputs)
     return status;
 }
 
+static ag_status count_loss(void *user, size_t row, const ag_real *outputs)
+{
+    judging *j = user;
+    ag_value loss;
+    const ag_status status = nni_judge_row(&j->judge, &j->task, row, outputs, &loss);
+    return status == AG_OK ? nni_count_row(&j->task, row, (double)ag_data(loss), outputs) : status;
+}
+
+ag_status nni_judge_all(nni_task *task)
+{
+    judging j = {.task = *task};
+    ag_status status = nni_judge_open(&j.judge, &j.task);
+    if (status == AG_OK)
+        status = ask_for_all(task->model, task->data, task->error, count_loss, &j);
+    nni_judge_close(&j.judge);
+    task->loss_sum = j.task.loss_sum;
+    task->right = j.task.right;
+    return status;
+}
+
 double nn_mean_loss(const nn_model *model, const nn_dataset *data, nn_loss loss, void *loss_context)
 {
     if (nni_check_fit(model, data, NULL) != AG_OK)

@@ -192,19 +192,6 @@ static ag_status open_parts(nni_trainer *t, const nni_task *task)
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
-static bool is_of_the_list(nn_loss loss)
-{
-    static const nn_loss losses[] = {
-#define NN_X(NAME, name, takes, formula) nn_##name,
-        NN_LOSS_LIST(NN_X)
-#undef NN_X
-    };
-    for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++)
-        if (losses[i] == loss)
-            return true;
-    return false;
-}
-
 /* Standardises all rows, if there is room for that: each will be asked for in every epoch. */
 static void standardise_rows(nni_trainer *t, const nni_task *task)
 {
@@ -244,7 +231,7 @@ static ag_status reserve(nni_trainer *t, const nni_task *task)
 ag_status nni_trainer_open(nni_trainer *t, const nni_task *task, const nn_fit_options *options)
 {
     *t = (nni_trainer){.in_float = options->use_float || NNI_FLOAT_REAL,
-                       .in_parts = !options->record_once && !is_of_the_list(task->loss),
+                       .in_parts = !options->record_once && nni_loss_name(task->loss) == NULL,
                        .threads = options->threads};
     t->piece = choose_piece(t, task, options->batch);
     ag_status status = reserve(t, task);

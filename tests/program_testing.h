@@ -247,7 +247,10 @@ static inline double bound_error(ag_graph *graph, uint32_t node, const double *b
             continue;
         if (isinf(error))
             return error;
-        if (graph->tags[operands.index[k]].gate != AGI_CONSTANT || op != AGI_pow || k != 1)
+        const bool exponent = op == AGI_pow && k == 1;
+        if (exponent && fabs(x) > 0x1p24) /* even and odd are not the same in a float */
+            return (double)INFINITY;
+        if (graph->tags[operands.index[k]].gate != AGI_CONSTANT || !exponent)
             error = fmax(error, own * fabs(x)); /* an exponent is what it is */
         /* both factors off */
         const bool has_partner = op == AGI_mul || op == AGI_dot;

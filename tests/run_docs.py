@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Compiles and runs every fenced code block of README.md, CHANGELOG.md and docs/*.md against the
+"""Compiles and runs every fenced code block of README.md, CHANGELOG.md and docs/**/*.md against the
 installed library: run_docs.py SOURCE_ROOT BUILD_ROOT, after the build.
 
     ```c     A program if it has a main; else the body of one, whose #include lines go to the top
@@ -16,11 +16,15 @@ installed library: run_docs.py SOURCE_ROOT BUILD_ROOT, after the build.
     ```text  What the block before it prints on standard output, to the letter. A block without one
              must print nothing.
 
+A block that needs one of NEEDS is left out where that is missing; what comes after it in the document
+may fail then.
+
 Any other kind of block is a failure, and so is a text block with nothing before it or a fence that
 does not close: what is not checked here can't stand in the manual.
 """
 
 import difflib
+import json
 import os
 import pathlib
 import re
@@ -43,14 +47,28 @@ LANGUAGES = {
 }
 SOURCE_TREE = re.compile(
     r"(git clone \S+( \S+)?|cd wengert"
-    r"|(?P<script>script/(bootstrap|demo|test|bench))( --[a-z]+)*"
+    r"|(?P<script>script/(bootstrap|demo|docs|test|bench))( --[a-z]+)*"
     r"|meson setup build( -D\S+)*|(sudo )?(meson (compile|test|install) -C build|ldconfig))?( *#.*)?"
 )
+NEEDS = {  # what not everybody has, and how a block says that it needs it
+    "dot": r"^dot |^wengert draw .*\.(svg|png|pdf)\b",
+    "gnuplot": r"^gnuplot\b|^wengert .*\.(svg|png|pdf)\b",
+    "wengert": r"^wengert\b",
+    "jansson": r"\bnn_(save|load)\(|^wengert (train|predict|test|show)\b",
+}
 SECONDS = 120
 
 
 class Failure(Exception):
     pass
+
+
+class Result:
+    """What became of a document's blocks."""
+
+    def __init__(self, count, wrong):
+        self.count, self.wrong = count, wrong
+        self.skipped = 0
 
 
 class Block:
@@ -181,21 +199,47 @@ def check(block, root, directory, workshop, environment):
         raise Failure("it prints something else\n" + "\n".join(difference))
 
 
-def check_document(path, root, scratch, environment):
-    """The number of blocks of a document, and what is wrong with it."""
+def directory_of(path, root, scratch):
+    """Where a document's blocks run."""
+    return scratch / "documents" / path.relative_to(root)
+
+
+def find_missing(build, environment):
+    """Those of NEEDS that are not here."""
+    introspect = ["meson", "introspect", "--dependencies", str(build)]
+    dependencies = {found["name"] for found in json.loads(run(introspect))}
+    tools = {name for name in NEEDS if name != "jansson"}
+    missing = {name for name in tools if shutil.which(name, path=environment["PATH"]) is None}
+    return missing if "jansson" in dependencies else missing | {"jansson"}
+
+
+def lacks(block, missing):
+    """What the block needs of what is missing."""
+    return {name for name in missing if re.search(NEEDS[name], block.text(), re.MULTILINE)}
+
+
+def check_document(path, root, scratch, environment, missing=frozenset()):
+    """Runs the blocks of a document in turn."""
     name = path.relative_to(root)
     blocks, wrong = parse(name, path.read_text(encoding="utf-8"))
-    directory, workshop = scratch / "documents" / name, scratch / "programs" / name
+    result = Result(len(blocks), wrong)
+    directory, workshop = directory_of(path, root, scratch), scratch / "programs" / name
     directory.mkdir(parents=True)
     workshop.mkdir(parents=True)
     for data in (root / "demos" / "data").glob("*.csv"):
         shutil.copy(data, directory)
     for block in blocks:
+        if lacks(block, missing):
+            result.skipped += 1
+            continue
         try:
             check(block, root, directory, workshop, environment)
         except Failure as failure:
-            wrong.append(f"{block}: {failure}")
-    return len(blocks), wrong
+            if result.skipped:
+                result.skipped += 1
+            else:
+                wrong.append(f"{block}: {failure}")
+    return result
 
 
 def install(build, scratch):
@@ -203,6 +247,7 @@ def install(build, scratch):
     destination = scratch / "installed"
     run(["meson", "install", "-C", str(build), "--no-rebuild", "--destdir", str(destination)])
     package = next(destination.glob("**/wengert.pc")).parent
+    programs = next(destination.glob("**/bin"), destination)
     return dict(
         os.environ,
         LC_ALL="C",
@@ -212,25 +257,32 @@ def install(build, scratch):
         PKG_CONFIG_ALLOW_SYSTEM_CFLAGS="1",
         PKG_CONFIG_ALLOW_SYSTEM_LIBS="1",
         LD_LIBRARY_PATH=str(package.parent),
+        PATH=os.pathsep.join([str(programs), os.environ["PATH"]]),
     )
 
 
 def main():
     root, build = (pathlib.Path(path).resolve() for path in sys.argv[1:])
-    documents = [root / "README.md", *root.glob("CHANGELOG.md"), *sorted(root.glob("docs/*.md"))]
+    documents = [root / "README.md", *root.glob("CHANGELOG.md"), *sorted(root.glob("docs/**/*.md"))]
     with tempfile.TemporaryDirectory() as directory:
         scratch = pathlib.Path(directory)
         environment = install(build, scratch)
+        missing = find_missing(build, environment)
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             results = list(
-                pool.map(lambda path: check_document(path, root, scratch, environment), documents)
+                pool.map(
+                    lambda path: check_document(path, root, scratch, environment, missing),
+                    documents,
+                )
             )
-    wrong = [message for _, messages in results for message in messages]
+    wrong = [message for result in results for message in result.wrong]
     for message in wrong:
         print(message)
+    skipped = sum(result.skipped for result in results)
     print(
-        f"run_docs: {sum(count for count, _ in results)} blocks in {len(documents)} documents, "
+        f"run_docs: {sum(result.count for result in results)} blocks in {len(documents)} documents, "
         f"{len(wrong)} wrong"
+        + (f", {skipped} skipped without {', '.join(sorted(missing))}" if skipped else "")
     )
     return 1 if wrong else 0
 

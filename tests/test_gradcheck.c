@@ -848,6 +848,20 @@ static void test_a_recorded_branch_is_a_kink(void **state)
     ag_graph_free(graph);
 }
 
+static void test_a_root_that_is_its_own_leaf(void **state)
+{
+    (void)state;
+    ag_graph *graph = ag_graph_new(NULL);
+    const ag_value x = ag_variable(graph, 3);
+    ag_gradcheck_row row;
+    bool passed = false;
+    assert_int_equal(ag_gradcheck_root(x, 1, &x, NULL, &row, &passed), AG_OK);
+    assert_true(passed);
+    assert_true(row.analytic == 1);
+    assert_true(ag_data(x) == 3);
+    ag_graph_free(graph);
+}
+
 static void test_check_mode_does_not_mind_steps_out_of_the_domain(void **state)
 {
     (void)state;
@@ -1047,6 +1061,7 @@ int main(void)
         cmocka_unit_test(test_four_points_are_closer_than_two),
         cmocka_unit_test(test_a_root_is_left_as_it_was),
         cmocka_unit_test(test_a_recorded_branch_is_a_kink),
+        cmocka_unit_test(test_a_root_that_is_its_own_leaf),
         cmocka_unit_test(test_check_mode_does_not_mind_steps_out_of_the_domain),
         cmocka_unit_test(test_wrong_roots_and_leaves),
         cmocka_unit_test(test_every_allocation_may_fail),

@@ -129,7 +129,7 @@ else
 fi
 # each way into the library that needs no graph, or begins one
 for function in ag_graph_new ag_gradcheck nn_mlp nn_read_csv nn_dataset_classes nn_dataset_numbers \
-    nn_init_glorot nn_init_he nn_sgd nn_adam; do
+    nn_init_glorot nn_init_he nn_sgd nn_adam nn_load; do
     printf '#include <wengert/nn.h>\n%s\nint main(void) { return function == 0; }\n' \
         "void (*function)(void) = (void (*)(void))$function;" >"$scratch/other.c"
     "${cc[@]}" -std=c11 "${cflags[@]}" "$scratch/other.c" -o "$scratch/other" "${libs[@]}" ||

@@ -4,6 +4,7 @@
  * takes any dash for an option, and here "-x^2" is an expression.
  */
 #include "command.h"
+#include "characters.h"
 #include "expression.h"
 #include "report.h"
 
@@ -13,14 +14,23 @@
 
 /* ---- Words ----------------------------------------------------------------------------------- */
 
+/* What people gave is quoted in messages, and may be anything. */
 int fail(const command_line *arguments, int status, const char *format, ...)
 {
     va_list list;
     va_start(list, format);
-    (void)fprintf(stderr, "wengert %s: ", arguments->command->name);
-    (void)vfprintf(stderr, format, list);
-    (void)fputc('\n', stderr);
+    const int length = vsnprintf(NULL, 0, format, list);
     va_end(list);
+    const size_t size = length < 0 ? 1 : (size_t)length + 8;
+    char *message = allocate(size, 1), *shown = allocate(size, 1);
+    va_start(list, format);
+    (void)vsnprintf(message, size, format, list);
+    va_end(list);
+    if (size >= 8)
+        show_text(strlen(message), message, size, shown);
+    (void)fprintf(stderr, "wengert %s: %s\n", arguments->command->name, shown);
+    free(message);
+    free(shown);
     return status;
 }
 
@@ -35,11 +45,15 @@ int finish_output(const command_line *arguments)
 void *allocate(size_t count, size_t size)
 {
     void *pointer = calloc(count > 0 ? count : 1, size);
-    if (pointer == NULL) {
-        (void)fputs("wengert: out of memory\n", stderr);
-        exit(FAILED);
-    }
+    if (pointer == NULL)
+        end_without_memory();
     return pointer;
+}
+
+void end_without_memory(void)
+{
+    (void)fputs("wengert: out of memory\n", stderr);
+    exit(FAILED);
 }
 
 /* ---- Options --------------------------------------------------------------------------------- */
@@ -189,7 +203,10 @@ bool get_number(const command_line *a, const char *name, double low, double high
     double number;
     expression_error error;
     if (!evaluate_number(strlen(text), text, &number, &error)) {
-        print_expression_error(stderr, name, strlen(text), text, &error);
+        char *source = allocate(strlen(name) + 3, 1);
+        print_expression_error(stderr, strcat(strcpy(source, "--"), name), strlen(text), text,
+                               &error);
+        free(source);
         return false;
     }
     if (!(number >= low && number <= high)) {
@@ -266,8 +283,9 @@ const char *find_nearest(const char *word, size_t length, size_t count,
         if (length > LONGEST_WORD || n > LONGEST_WORD)
             continue;
         const size_t distance = measure_distance(word, length, candidates[i], n);
-        if (distance < least(length, n) && distance <= nearest &&
-            (best == NULL || distance < nearest)) {
+        const bool nearer = best == NULL || distance < nearest ||
+                            (distance == nearest && n == length && strlen(best) != length);
+        if (distance < least(length, n) && distance <= nearest && nearer) {
             best = candidates[i];
             nearest = distance;
         }

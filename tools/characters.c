@@ -117,7 +117,9 @@ static size_t go_back(const char *text, size_t begin, size_t at, size_t characte
 void print_expression_error(FILE *file, const char *source, size_t length, const char *text,
                             const expression_error *error)
 {
-    (void)fprintf(file, "%s", source);
+    char name[512]; /* of a file, perhaps */
+    show_text(strlen(source), source, sizeof(name), name);
+    (void)fputs(name, file);
     if (error->line == 0) {
         (void)fprintf(file, ": %s\n", error->message);
         return;

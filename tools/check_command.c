@@ -5,7 +5,6 @@
 #include "circuit.h"
 #include "report.h"
 
-#include <float.h>
 #include <stdlib.h>
 
 static const char *name_verdict(ag_verdict verdict)
@@ -43,8 +42,8 @@ static void print_json(const circuit *c, const ag_gradcheck_row *rows, bool pass
 static int check(const circuit *c)
 {
     double tolerance = 0, step = 0;
-    if (!get_number(c->arguments, "tolerance", 0, DBL_MAX, &tolerance) ||
-        !get_number(c->arguments, "step", 0, DBL_MAX, &step))
+    if (!get_number(c->arguments, "tolerance", 1e-30, 1e30, &tolerance) ||
+        !get_number(c->arguments, "step", 1e-30, 1e30, &step))
         return MISUSED;
     if (c->n == 0)
         return fail(c->arguments, MISUSED, "there is nothing to check without a NAME=NUMBER");

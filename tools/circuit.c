@@ -20,7 +20,7 @@ static bool read_stream(circuit *c, FILE *file)
             capacity = capacity * 2 + BUFSIZ;
             char *grown = realloc(c->text, capacity);
             if (grown == NULL)
-                allocate(SIZE_MAX, 1); /* says so */
+                end_without_memory();
             c->text = grown;
         }
         got = fread(c->text + c->length, 1, capacity - c->length, file);
@@ -48,8 +48,8 @@ static int read_text(circuit *c, size_t *first)
     const char *path = get_option(a, "file");
     *first = path == NULL;
     if (path == NULL && a->count == 0)
-        return fail(a, MISUSED, "an expression is missing: wengert %s '%s'; see --help",
-                    a->command->name, "x*y' x=2 y=3");
+        return fail(a, MISUSED, "an expression is missing, as in wengert %s 'x*y' x=2 y=3",
+                    a->command->name);
     const char *text = path == NULL ? a->operands[0] : path;
     if (strcmp(text, "-") == 0) {
         c->source = "standard input";
@@ -87,14 +87,11 @@ static int read_input(circuit *c, const char *operand, bool ranges)
     const command_line *a = c->arguments;
     const size_t length = strcspn(operand, "=");
     const char *text = operand + length + 1, *colon;
-    if (operand[length] == '\0')
+    if (operand[length] == '\0' || length == 0)
         return fail(a, MISUSED, "\"%.60s\": expected NAME=NUMBER, as in x=2", operand);
     if (!is_input_name(length, operand))
         return fail(a, MISUSED, "\"%.60s\": %.*s is not a name that a number can be given to",
                     operand, length < 60 ? (int)length : 60, operand);
-    for (size_t i = 0; i < c->n; i++)
-        if (strlen(c->names[i]) == length && strncmp(c->names[i], operand, length) == 0)
-            return fail(a, MISUSED, "%s is given twice", c->names[i]);
     colon = strchr(text, ':');
     if (colon != NULL && !ranges)
         return fail(a, MISUSED, "\"%.60s\": a range, where a number is expected", operand);
@@ -106,14 +103,15 @@ static int read_input(circuit *c, const char *operand, bool ranges)
         return MISUSED;
     if (colon != NULL && !(low < high && isfinite(high - low)))
         return fail(a, MISUSED, "\"%.60s\": a range goes from a number to a larger one", operand);
-    c->names[c->n] = allocate(length + 1, 1);
-    memcpy(c->names[c->n], operand, length);
+    char *name = c->names[c->n] = allocate(length + 1, 1);
+    memcpy(name, operand, length);
     c->low[c->n] = low;
     c->high[c->n] = high;
-    c->inputs[c->n] =
+    c->inputs[c->n++] =
         ag_variable(c->graph, (ag_real)(colon == NULL ? low : low + (high - low) / 2));
-    (void)ag_name(c->inputs[c->n], c->names[c->n]);
-    c->n++;
+    if (!ag_is_null(ag_find(c->graph, name)))
+        return fail(a, MISUSED, "%s is given twice", name);
+    (void)ag_name(c->inputs[c->n - 1], name);
     return DONE;
 }
 
@@ -145,7 +143,7 @@ int open_circuit(circuit *c, const command_line *a, bool ranges)
         return status;
     c->graph = ag_graph_new(NULL);
     if (c->graph == NULL)
-        allocate(SIZE_MAX, 1);
+        end_without_memory();
     const size_t most = a->count - first;
     c->inputs = allocate(most, sizeof(*c->inputs));
     c->names = allocate(most, sizeof(*c->names));

@@ -41,6 +41,7 @@ typedef struct subcommand {
     const char *examples;  /* one command a line */
     const option *options; /* its own; one without a name ends them */
     bool files;            /* operands are completed as files */
+    void (*print_words)(FILE *file); /* what operands may be, with blanks between; NULL: anything */
     int (*run)(const command_line *arguments);
 } subcommand;
 
@@ -48,10 +49,16 @@ typedef struct subcommand {
 #define COMMAND_LIST(X)                                                                            \
     X(grad)                                                                                        \
     X(explain)                                                                                     \
+    X(draw)                                                                                        \
     X(check)                                                                                       \
     X(hessian)                                                                                     \
     X(plot)                                                                                        \
-    X(minimise)
+    X(minimise)                                                                                    \
+    X(gates)                                                                                       \
+    X(train)                                                                                       \
+    X(predict)                                                                                     \
+    X(test)                                                                                        \
+    X(show)
 
 #define COMMAND_X(name) extern const subcommand name##_command;
 COMMAND_LIST(COMMAND_X)
@@ -95,6 +102,7 @@ int finish_output(const command_line *arguments);
 
 /* Memory that is there: ends the program, with a message, where there is none. Zeros. */
 void *allocate(size_t count, size_t size);
+_Noreturn void end_without_memory(void);
 
 /* Of `count` candidates the one that `word` was most likely meant to be; NULL: none is near. */
 const char *find_nearest(const char *word, size_t length, size_t count,

@@ -3,8 +3,10 @@
  * wengert explain: forward and backward, gate by gate.
  */
 #include "circuit.h"
+#include "picture_file.h"
 #include "report.h"
 #include "steps.h"
+#include "trace_page.h"
 
 #include <stdlib.h>
 
@@ -37,6 +39,16 @@ static void print_json(const steps *s)
 
 static int explain(const circuit *c)
 {
+    const char *path = get_option(c->arguments, "html");
+    if (path != NULL && find_ending(c->arguments, path, "html htm") == NULL)
+        return MISUSED;
+    if (path != NULL) {
+        const int status = write_trace_page(c, path);
+        if (status != DONE)
+            return status;
+    }
+    if (path != NULL && !c->arguments->json)
+        return DONE;
     if (!c->arguments->json)
         return ag_explain(c->root, stdout) == AG_OK ? DONE : fail_circuit(c);
     steps s;
@@ -64,8 +76,15 @@ const subcommand explain_command = {
     .description =
         "Prints two tables. Forward: each gate with its operands and its value. Backward:\n"
         "what each gate hands back to each operand, upstream gradient times local\n"
-        "gradient, and the sum of it where a value is used more than once.\n",
-    .examples = "wengert explain 'log(x*y)' x=2 y=3\n",
-    .options = (const option[]){EXPRESSION_OPTION, {0}},
+        "gradient, and the sum of it where a value is used more than once.\n"
+        "\n"
+        "With --html, writes a page instead that steps through the same, on the picture\n"
+        "of the graph; it needs no network.\n",
+    .examples = "wengert explain 'log(x*y)' x=2 y=3\n"
+                "wengert explain '1/(1 + exp(-(w*x + b)))' w=2 x=-1 b=1 --html sigmoid.html\n",
+    .options = (const option[]){EXPRESSION_OPTION,
+                                {"html", 0, "FILE", NULL, "write a page to step through"},
+                                DIGITS_OPTION,
+                                {0}},
     .run = run,
 };

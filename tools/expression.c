@@ -379,7 +379,7 @@ static void skip_lines(parser *p)
 }
 
 enum {
-    SHOWN = 64
+    SHOWN = 56
 };
 
 static const char *show(const parser *p, size_t offset, size_t length, char shown[SHOWN])
@@ -529,6 +529,8 @@ static bool refuse_input(parser *p, const symbol *s, const symbol *other)
     char shown[SHOWN];
     show_text(s->length, s->name, SHOWN, shown);
     p->error->line = SIZE_MAX; /* no place in the text */
+    if (other == NULL)
+        return fail(p, AG_NULL_VALUE, 0, "the input \"%s\" has no value", shown);
     if (other->meaning == INPUT)
         return fail(p, AG_INVALID_ARGUMENT, 0, "the input \"%s\" is there twice", shown);
     return fail(p, AG_INVALID_ARGUMENT, 0, "\"%s\" can't be an input: it is a %s", shown,
@@ -559,7 +561,7 @@ static bool add_fixed_symbols(parser *p, size_t n, const expression_input *input
         *s = (symbol){.name = inputs[i].name, .meaning = INPUT, .value = inputs[i].value};
         s->length = strlen(s->name);
         const symbol *other = find_symbol(p, s->length, s->name);
-        if (other != NULL)
+        if (other != NULL || ag_is_null(s->value))
             return refuse_input(p, s, other);
         if (!add_symbol(p, s))
             return false;

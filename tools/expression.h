@@ -4,10 +4,10 @@
  * and the gate table, nothing of files or of the command line.
  *
  *     numbers        2, .5, 1e-3; pi, e
- *     names          letters, digits and _, not a digit first; the inputs, and what was bound before
+ *     names          letters, digits and _, not a digit first; the inputs, and what is bound
  *     operators      loosest first: == != < <= > >= (1 or 0, not chained); + -; * /; unary + -; ^
  *                    ^ goes to the right and binds tighter than a minus before it: -x^2 is -(x^2),
- *                    2^-x is 2^(-x). An exponent that is a whole number is ag_pow_int's.
+ *                    2^-x is 2^(-x). Comparisons are gates (is_less, ...), never recorded outcomes
  *     calls          every gate of the table by its name, with as many operands as it has; sum,
  *                    logsumexp, max_of with any number; dot(x1, w1, x2, w2, ...);
  *                    linear(offset, w1, x1, w2, x2, ...) with plain numbers for offset and w;
@@ -16,6 +16,10 @@
  *                    result; separated by ; or by the end of a line outside of parentheses at which
  *                    an expression is whole
  *     comments       from # to the end of the line
+ *
+ * What is written is what is recorded, but for three things that read better so: -2 is a number (in
+ * -2^2 it is not), 1/x is a reciprocal, and an exponent made of numbers that comes out whole is one
+ * constant, so that the gradient is right for negative x, too.
  */
 #ifndef WENGERT_EXPRESSION_H
 #define WENGERT_EXPRESSION_H
@@ -29,17 +33,22 @@ typedef struct expression_input {
 } expression_input;
 
 typedef struct expression_error {
-    ag_status status;
-    size_t line, column; /* from 1; columns are characters of UTF-8 */
+    ag_status status;    /* AG_OK: none */
+    size_t line, column; /* from 1; columns are characters of UTF-8, and bytes that are none. 0: no
+                            place in the text, but something about the inputs */
     size_t offset;       /* the same place in bytes, from 0 */
     char message[240];   /* what was expected and what was found, or what the engine says */
 } expression_error;
 
 /* Records text (length bytes, which need not end in 0) as gates of graph, and returns the last
- * expression's value. Bindings name their values (ag_name), unless they have a name already. A null
- * value, and *error is filled: AG_PARSE for what is no expression, AG_INVALID_ARGUMENT for a name
- * that is not an input's, not a gate's; whatever the engine refuses; AG_OUT_OF_MEMORY. Any text is
- * taken, of any length and depth of parentheses; nothing recurses. */
+ * expression's value. Bindings name their values (ag_name), unless a name stands for them already:
+ * with a = x, both are x. pi and e are constants of these names, one of each in a graph.
+ *
+ * A null value, and *error (which may be NULL) is filled, if it is AG_PARSE, no expression;
+ * AG_INVALID_ARGUMENT, a name that is nothing or something else, in the text or among the inputs;
+ * AG_NULL_VALUE, an input without a value; AG_OUT_OF_MEMORY; or whatever the engine refuses, and
+ * then the graph has that error, too. The graph has no new nodes then. Any text is taken, of any
+ * length and depth of parentheses: time and memory are linear, and nothing recurses. */
 ag_value record_expression(ag_graph *graph, size_t length, const char *text, size_t n,
                            const expression_input *inputs, expression_error *error);
 

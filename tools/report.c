@@ -21,20 +21,20 @@ bool can_report(void)
 static json_t *take(json_t *made)
 {
     if (made == NULL)
-        allocate(SIZE_MAX, 1); /* says that memory is out */
+        end_without_memory();
     return made;
 }
 
 static void put(json_t *object, const char *key, json_t *made)
 {
     if (json_object_set_new(object, key, take(made)) != 0)
-        allocate(SIZE_MAX, 1);
+        end_without_memory();
 }
 
 static void append(json_t *list, json_t *made)
 {
     if (json_array_append_new(list, take(made)) != 0)
-        allocate(SIZE_MAX, 1);
+        end_without_memory();
 }
 
 static json_t *make_number(double number)
@@ -131,6 +131,14 @@ void report_numbers_item(report *list, size_t n, const double *numbers)
     append(list, make_numbers(n, numbers));
 }
 
+void report_counts_item(report *list, size_t n, const size_t *counts)
+{
+    json_t *made = take(json_array());
+    for (size_t i = 0; i < n; i++)
+        append(made, json_integer((json_int_t)counts[i]));
+    append(list, made);
+}
+
 void report_print(report *object)
 {
     /* a failure stays with the file, and finish_output finds it */
@@ -201,6 +209,11 @@ void report_text_item(report *list, const char *text)
 void report_numbers_item(report *list, size_t n, const double *numbers)
 {
     (void)list, (void)n, (void)numbers;
+}
+
+void report_counts_item(report *list, size_t n, const size_t *counts)
+{
+    (void)list, (void)n, (void)counts;
 }
 
 void report_print(report *object)

@@ -26,6 +26,7 @@ report *report_list(report *object, const char *key);
 report *report_item(report *list); /* an object */
 void report_text_item(report *list, const char *text);
 void report_numbers_item(report *list, size_t n, const double *numbers); /* a list */
+void report_counts_item(report *list, size_t n, const size_t *counts);   /* likewise */
 /* Writes it to stdout and frees it. */
 void report_print(report *object);
 

@@ -8,24 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void print_name(step_node *node, const char *name)
-{
-    (void)snprintf(node->name, sizeof(node->name), "%s", name);
-}
-
 /* As ag_explain calls them: by its name, its number, or v1, v2, ..., past those that are names. */
 static void name_node(const circuit *c, step_node *node, ag_value value, size_t *number)
 {
-    const char *name = ag_name_of(value);
-    if (name != NULL) {
-        print_name(node, name);
-    } else if (strcmp(node->gate, "constant") == 0) {
-        (void)snprintf(node->name, sizeof(node->name), "%.6g", node->value);
-    } else {
+    node->name = ag_name_of(value);
+    if (node->name != NULL)
+        return;
+    node->name = node->made;
+    if (strcmp(node->gate, "constant") == 0)
+        (void)snprintf(node->made, sizeof(node->made), "%.6g", node->value);
+    else
         do
-            (void)snprintf(node->name, sizeof(node->name), "v%zu", ++*number);
-        while (!ag_is_null(ag_find(c->graph, node->name)));
-    }
+            (void)snprintf(node->made, sizeof(node->made), "v%zu", ++*number);
+        while (!ag_is_null(ag_find(c->graph, node->made)));
 }
 
 /* A value's place: handles of one graph compare by index. */
@@ -72,7 +67,7 @@ static void list_nodes(const circuit *c, steps *s, const ag_value *order)
     edges = 0;
     for (size_t i = 0; i < s->count; i++) {
         step_node *node = &s->nodes[i];
-        (void)snprintf(node->gate, sizeof(node->gate), "%s", ag_gate_name(order[i]));
+        node->gate = ag_gate_name(order[i]);
         node->value = (double)ag_data(order[i]);
         node->gradient = (double)ag_grad(order[i]);
         node->operand_count = ag_operand_count(order[i]);

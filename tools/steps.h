@@ -17,8 +17,9 @@ typedef struct step_edge {
 } step_edge;
 
 typedef struct step_node {
-    char name[64];
-    char gate[64];
+    const char *name; /* both the graph's, or made up */
+    const char *gate;
+    char made[32];
     double value, gradient;
     size_t operand_count;
     step_edge *edges; /* operand_count, in operand order */

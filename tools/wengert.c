@@ -4,6 +4,7 @@
  * nets, from a shell.
  */
 #include "command.h"
+#include "characters.h"
 
 #include <string.h>
 #include <wengert/autograd.h>
@@ -29,7 +30,9 @@ static int refuse_command(const char *name)
     for (size_t i = 0; i < command_count; i++)
         names[i] = commands[i]->name;
     const char *near = find_nearest(name, strlen(name), command_count, names);
-    (void)fprintf(stderr, "wengert: there is no command \"%.40s\"", name);
+    char shown[64];
+    show_text(strlen(name), name, sizeof(shown), shown);
+    (void)fprintf(stderr, "wengert: there is no command \"%s\"", shown);
     if (near != NULL)
         (void)fprintf(stderr, ": did you mean \"%s\"?\n", near);
     else

@@ -16,6 +16,7 @@
  *                              .progress = stderr},
  *            &error);
  *     printf("test accuracy %.1f%%\n", 100 * nn_accuracy(model, test));
+ *     nn_save(model, "iris.safetensors", &error);
  *
  * Matrices are flat arrays, row-major, their shape given as rows x columns. Every random choice has
  * an explicit seed: the same seed gives the same bits on the same machine and libm, on any number
@@ -33,6 +34,7 @@
 /* A program that disagrees with the library about ag_real does not link. */
 #ifdef AG_REAL_FLOAT
 #define nn_mlp nn_mlp_float
+#define nn_load nn_load_float
 #define nn_read_csv nn_read_csv_float
 #define nn_dataset_classes nn_dataset_classes_float
 #define nn_dataset_numbers nn_dataset_numbers_float
@@ -195,9 +197,12 @@ AG_API nn_optimizer nn_adam(double rate);
 
 /* ---- Data ------------------------------------------------------------------------------------ */
 
-/* Rows of features, each with a class (classification) or target numbers (regression); at least one
- * row and one feature, all numbers finite. Immutable. */
+/* Rows of features, each with a class (classification) or target numbers (regression), or with
+ * neither, to be predicted; at least one row and one feature, all numbers finite. Immutable. */
 typedef struct nn_dataset nn_dataset;
+/* A net: its layers, its parameters in one flat array, the standardisation of its inputs, the names
+ * of its classes and features, and where its training left off. */
+typedef struct nn_model nn_model;
 
 typedef enum nn_csv_header {
     NN_HEADER_GUESS, /* a header if no cell of line 1 is a number and a feature of line 2 is one */
@@ -209,7 +214,13 @@ typedef struct nn_csv_options {
     int label_column; /* from 0; negative: from the end, -1 the last */
     bool regression;  /* the label column is a number to predict, not the name of a class */
     nn_csv_header header;
-    char separator; /* 0: a comma */
+    char separator;  /* 0: a comma */
+    bool unlabelled; /* every column is a feature, and label_column says nothing */
+    /* Read for this model, as it was trained: a class gets the number that it has in the model,
+     * whichever of them the file has and in whatever order; another class is an error, and so is
+     * another number of columns, or a header that names a feature otherwise. A model that was
+     * trained on numbers makes `regression` true. */
+    const nn_model *model;
 } nn_csv_options;
 
 /* Reads a file of comma-separated values as RFC 4180 says: quoted cells, doubled quotes, line
@@ -221,9 +232,10 @@ typedef struct nn_csv_options {
  * label (an options struct of zeros takes the first).
  *
  * NULL: AG_PARSE for a cell that is no number, a line with another number of cells than the first,
- * a quote that does not close or stands where it may not, a NUL byte, all with line and column; and
- * for a file without rows. AG_IO: the file can't be read. AG_INVALID_ARGUMENT: no such label
- * column, or a quote or line break for a separator. AG_OUT_OF_MEMORY. */
+ * a quote that does not close or stands where it may not, a NUL byte, what the model does not know,
+ * all with line and column; and for a file without rows. AG_IO: the file can't be read.
+ * AG_INVALID_ARGUMENT: no such label column, a quote or line break for a separator, or a regression
+ * for a model that knows classes. AG_OUT_OF_MEMORY. */
 AG_API nn_dataset *nn_read_csv(const char *path, const nn_csv_options *options, nn_error *error);
 
 /* From arrays, which are copied: inputs rows x features, labels in 0 .. classes-1. NULL, here and
@@ -235,17 +247,18 @@ AG_API nn_dataset *nn_dataset_numbers(size_t rows, size_t features, const ag_rea
                                       size_t outputs, const ag_real *targets, nn_error *error);
 AG_API void nn_dataset_free(nn_dataset *data);
 
+/* how many there are of each */
 AG_API size_t nn_rows(const nn_dataset *data);
 AG_API size_t nn_features(const nn_dataset *data);
-/* 0 for a regression */
+/* 0 for a regression, and without labels */
 AG_API size_t nn_classes(const nn_dataset *data);
-/* classes, or the numbers to predict per row */
+/* classes, or the numbers to predict per row; 0 without labels */
 AG_API size_t nn_targets(const nn_dataset *data);
 /* features numbers; NULL for a row that does not exist */
 AG_API const ag_real *nn_row_inputs(const nn_dataset *data, size_t row);
 /* the class of a row; 0 for a regression */
 AG_API size_t nn_row_class(const nn_dataset *data, size_t row);
-/* nn_targets numbers of a regression; NULL for classes */
+/* nn_targets numbers of a regression; NULL for classes, and without labels */
 AG_API const ag_real *nn_row_targets(const nn_dataset *data, size_t row);
 /* as in the file, or "0", "1", ...; NULL for a class that does not exist */
 AG_API const char *nn_class_name(const nn_dataset *data, size_t klass);
@@ -261,9 +274,6 @@ AG_API ag_status nn_split(const nn_dataset *data, double fraction, uint64_t seed
 
 /* ---- Models ---------------------------------------------------------------------------------- */
 
-/* A net: its layers, its parameters in one flat array, and the standardisation of its inputs. */
-typedef struct nn_model nn_model;
-
 /* A multi-layer perceptron of n >= 2 sizes: inputs, hidden layers, outputs. Hidden layers have the
  * activation, the last has none: outputs are logits (or plain numbers). Weights by nn_init_he for
  * relu, leaky relu, elu and softplus, else by nn_init_glorot; biases 0. NULL: a size is 0, n < 2,
@@ -271,12 +281,29 @@ typedef struct nn_model nn_model;
 AG_API nn_model *nn_mlp(size_t n, const size_t *sizes, nn_activation activation, uint64_t seed);
 AG_API void nn_model_free(nn_model *model);
 
+/* numbers that go in and come out for each row; parameters in all */
 AG_API size_t nn_model_inputs(const nn_model *model);
 AG_API size_t nn_model_outputs(const nn_model *model);
 AG_API size_t nn_parameter_count(const nn_model *model);
 /* All parameters: for each layer in turn its weights (out x in), then its biases (out). Yours to
  * read and write; the array lives as long as the model. */
 AG_API ag_real *nn_parameters(nn_model *model);
+
+/* Layers with parameters: n - 1 of nn_mlp's n. */
+AG_API size_t nn_model_layers(const nn_model *model);
+/* nn_mlp's sizes: 0 is the inputs, nn_model_layers the outputs; 0 for one that does not exist. */
+AG_API size_t nn_model_size(const nn_model *model, size_t i);
+/* of the hidden layers */
+AG_API nn_activation nn_model_activation(const nn_model *model);
+/* The classes of the data it was trained on; 0 for a regression, and before the first training. */
+AG_API size_t nn_model_classes(const nn_model *model);
+/* as in that data; NULL for a class that does not exist */
+AG_API const char *nn_model_class_name(const nn_model *model, size_t klass);
+/* as in that data; NULL for a feature that does not exist, and before the first training */
+AG_API const char *nn_model_feature_name(const nn_model *model, size_t feature);
+/* nn_model_inputs numbers each, as nn_standardise uses them; 0 and 1 before the first training */
+AG_API const ag_real *nn_model_mean(const nn_model *model);
+AG_API const ag_real *nn_model_deviation(const nn_model *model);
 
 /* Records the net: from nn_parameter_count parameters and nn_model_inputs inputs (already
  * standardised), values of one graph, to nn_model_outputs outputs. Returns the graph's status;
@@ -300,6 +327,12 @@ AG_API ag_status nn_predict(const nn_model *model, size_t rows, const ag_real *i
  * 0. */
 AG_API size_t nn_predicted_class(size_t n, const ag_real *outputs);
 
+/* Data fits a model with as many inputs as features and as many outputs as classes or numbers to
+ * predict; two classes fit one output, too. Once it is trained, classes and features must have the
+ * names that the model knows, in that order, and a regression must stay one: a model that took one
+ * class for another would be wrong without a word. (Names that the library made up, "0", "1", ...
+ * and "x0", "x1", ..., go with all.) */
+
 /* The part of data's rows that the model puts into their class; NaN if data has no classes or does
  * not fit the model, or if there is no memory. */
 AG_API double nn_accuracy(const nn_model *model, const nn_dataset *data);
@@ -321,6 +354,8 @@ typedef struct nn_epoch {
     size_t epochs;   /* asked for */
     double loss;     /* mean over the epoch, each sample before the step it took part in */
     double accuracy; /* likewise; NaN for a regression */
+    /* of held_out, after the epoch; NaN without it, the accuracy for a regression, too */
+    double held_out_loss, held_out_accuracy;
     double samples_per_second;
     double seconds_left; /* an estimate */
 } nn_epoch;
@@ -330,14 +365,15 @@ typedef struct nn_fit_options {
                      from the logit), mean squared error for numbers */
     void *loss_context;
     nn_optimizer optimizer; /* step NULL: nn_adam(0.01) */
-    size_t epochs;          /* 0: 100 */
+    size_t epochs;          /* 0: 100. With resume: in all, with those that are done */
     size_t batch;           /* samples per step; 0: 32; more than there are: all of them. A last
                                smaller batch is a step, too */
     uint64_t seed;          /* of the order, drawn anew for each epoch */
     bool keep_scale;        /* do not learn a standardisation */
     FILE *progress; /* NULL: silence. A terminal gets one line, rewritten; another file a line for
                        each tenth of the epochs */
-    /* Sees the model as it is after the epoch; false stops the training, successfully. */
+    /* Sees the model as it is after the epoch, and may nn_save it, so that the training can be
+     * resumed from there; false stops the training, successfully. */
     bool (*on_epoch)(const nn_epoch *epoch, void *user);
     void *on_epoch_user;
     size_t threads; /* at most; 0: as many as OpenMP says. Small batches are left to one */
@@ -354,24 +390,63 @@ typedef struct nn_fit_options {
     bool record_once;
     bool eager; /* train gate by gate, sample by sample, without programs: slow, and the naive twin
                    of all this. threads, use_float and record_once say nothing then */
+    /* Data that is not trained on: after each epoch its mean loss and accuracy are told. */
+    const nn_dataset *held_out;
+    /* Stop when this many epochs in a row have not lowered the mean loss on held_out, and end, at
+     * any end, with the parameters of the epoch where it was lowest. 0: neither. */
+    size_t patience;
+    /* Go on where the model's last training left off, to the same bits as if it had never stopped.
+     * What is 0, NULL or false is as it was; all else must be what it was, but for epochs, threads,
+     * progress, on_epoch, and patience, which may change if there was one. Data must be the same,
+     * and handed over again, as held_out where there was patience, and as a loss or an optimiser of
+     * your own. A training that is done, or out of patience, is left as it is. */
+    bool resume;
 } nn_fit_options;
 
 /* Trains on data. One sample's loss and its gradient are compiled into a program, which runs on
  * mini-batches. The first call that succeeds settles the standardisation of the inputs (mean 0,
- * deviation 1 on data; a column that does not vary is divided by 1; none with keep_scale), later
- * ones keep it. A failure leaves parameters and standardisation as they were before the call.
- * options may be NULL. The optimiser's memory begins anew with each call. Data fits a model with as
- * many inputs as features and as many outputs as classes or numbers to predict; two classes fit one
- * output, too.
+ * deviation 1 on data; a column that does not vary is divided by 1; none with keep_scale) and the
+ * names of classes and features; later ones keep both. The optimiser begins anew with each call,
+ * but for `resume`. A failure leaves the model as it was before the call. options may be NULL.
  *
  * Memory: a standardised copy of the inputs (if it takes no more than 1 GiB; otherwise each batch's
- * are computed when they are needed), and while it compiles some 400 bytes a parameter.
+ * are computed when they are needed), and while it compiles some 400 bytes a parameter. The model
+ * keeps what resuming needs: the optimiser's state, and with patience one more set of parameters.
  *
- * AG_INVALID_ARGUMENT: data or a loss of the list that does not fit the model, or an option out of
- * its range. AG_NOT_FINITE: a loss, a gradient or a parameter left the numbers; the message names
- * epoch and row. AG_OUT_OF_MEMORY. And whatever error a loss of your own makes. */
+ * AG_INVALID_ARGUMENT: data or a loss of the list that does not fit the model, an option out of its
+ * range, or one that contradicts the training to be resumed. AG_NOT_FINITE: a loss, a gradient or a
+ * parameter left the numbers; the message names epoch and row. AG_OUT_OF_MEMORY. And whatever error
+ * a loss of your own makes. */
 AG_API ag_status nn_fit(nn_model *model, const nn_dataset *data, const nn_fit_options *options,
                         nn_error *error);
+
+/* Where a training left off, or stands (in on_epoch): what it was asked for, without zeros that
+ * stand for something, and how far it came. */
+typedef struct nn_training {
+    size_t epochs;          /* done */
+    size_t epochs_asked;    /* in all */
+    uint64_t steps;         /* of the optimiser */
+    size_t rows;            /* of the data */
+    size_t batch;           /* samples per step */
+    uint64_t seed;          /* of the order */
+    nn_random order;        /* the generator of the order, after the last epoch */
+    nn_optimizer optimizer; /* of your own: with the name "custom", and step NULL */
+    const char *loss;       /* a name of NN_LOSS_LIST, or "custom" */
+    bool use_float, eager;
+    size_t patience; /* 0: none */
+    nn_epoch last;   /* what the last epoch told; the speed and the time left are 0 */
+    /* the epoch after which the mean loss on held_out was lowest; 0 and NaN without held_out */
+    size_t best_epoch;
+    double best_loss;
+} nn_training;
+
+/* The model's last training; NULL: there was none, or it is forgotten. Valid until the next nn_fit,
+ * nn_forget_training or nn_model_free. */
+AG_API const nn_training *nn_model_training(const nn_model *model);
+
+/* Drops what only resuming needs, so that the file is smaller: with nn_adam, by some six sevenths.
+ * Parameters, names and standardisation stay. */
+AG_API void nn_forget_training(nn_model *model);
 
 /* Mean loss over some rows of data and its gradient, through a graph, gate by gate: what nn_fit
  * steps along, but for rounding (with eager: to the bit). rows holds count row numbers, which may
@@ -379,6 +454,39 @@ AG_API ag_status nn_fit(nn_model *model, const nn_dataset *data, const nn_fit_op
 AG_API ag_status nn_loss_gradient(const nn_model *model, const nn_dataset *data, size_t count,
                                   const size_t *rows, nn_loss loss, void *loss_context,
                                   double *mean_loss, ag_real *gradient, nn_error *error);
+
+/* ---- Files ----------------------------------------------------------------------------------- */
+
+/* Writes a model to a file, in the format of safetensors (https://github.com/huggingface/
+ * safetensors), little-endian whatever the machine. For layer i from 0, the tensor layers.i.weight
+ * is out x in and layers.i.bias out, as F64 (F32 where ag_real is float), so that NumPy or PyTorch
+ * read them as they are. All else is text in the file's metadata: sizes, activation, names,
+ * standardisation, and the training with the optimiser's state, its numbers in decimals that read
+ * back to the same bits.
+ *
+ * The file is written whole or not at all: to a temporary one in the same directory, which then
+ * takes its name. So it is the old or the new one at any moment, even if the process is killed (and
+ * then perhaps a file .wengert-* is left beside it); after an error it is the old one, and the
+ * temporary one is gone. An old file's permissions are kept, a symbolic link's target is replaced.
+ * Without POSIX, a moment remains in which there is no file.
+ *
+ * AG_IO: the file can't be written, is not a regular one, or the library was built without jansson.
+ * AG_INVALID_ARGUMENT: a NULL argument, or a name of a class or feature that is not UTF-8.
+ * AG_NOT_FINITE: a parameter that is not finite. AG_TOO_LARGE: the text would be larger than the
+ * 100 MB that the format allows (see nn_forget_training). AG_OUT_OF_MEMORY. */
+AG_API ag_status nn_save(const nn_model *model, const char *path, nn_error *error);
+
+/* Reads a file that nn_save wrote, here or elsewhere, or that has been changed since in a way that
+ * the format and the metadata allow; tensors may be F32 or F64 and stand in any order. The model
+ * predicts the same bits as the one saved, and its training can be resumed; but not where ag_real
+ * is of another size than the numbers in the file: then the training is left out. Everything in the
+ * file is checked before it is used, and no more memory is taken than its size warrants.
+ *
+ * NULL: AG_PARSE for a file that is not in the format, is no model of nn_save's or one of a later
+ * layout; the message names the tensor or the piece of metadata. AG_NOT_FINITE: a parameter that is
+ * not finite. AG_IO: the file can't be read, or the library was built without jansson.
+ * AG_INVALID_ARGUMENT: the path is NULL. AG_OUT_OF_MEMORY. */
+AG_API nn_model *nn_load(const char *path, nn_error *error);
 
 #ifdef __cplusplus
 }
