@@ -8,6 +8,10 @@
 #include <math.h>
 #include <string.h>
 
+enum {
+    DIGITS = 6 /* of numbers in text */
+};
+
 /* ---- Characters ------------------------------------------------------------------------------ */
 
 /* The bytes of the well-formed UTF-8 sequence that text begins with, 0 if there is none: Unicode
@@ -73,18 +77,14 @@ void agi_put(agi_printer *printer, const char *text)
 
 /* ---- Numbers --------------------------------------------------------------------------------- */
 
-enum {
-    NUMBER_SIZE = 32
-};
-
-static void format_number(char text[NUMBER_SIZE], ag_real number)
+void agi_format_number(char text[AGI_NUMBER_SIZE], ag_real number, int digits)
 {
     if (isnan(number)) { /* a NaN's sign says nothing */
         memcpy(text, "nan", sizeof("nan"));
         return;
     }
-    char raw[NUMBER_SIZE];
-    (void)snprintf(raw, sizeof(raw), "%.6g", (double)number);
+    char raw[AGI_NUMBER_SIZE];
+    (void)snprintf(raw, sizeof(raw), "%.*g", digits, (double)number);
     /* the locale's decimal point is whatever is between the digits, one byte or several */
     char *to = text;
     for (const char *from = raw; *from != '\0'; from++) {
@@ -98,8 +98,8 @@ static void format_number(char text[NUMBER_SIZE], ag_real number)
 
 void agi_put_number(agi_printer *printer, ag_real number)
 {
-    char text[NUMBER_SIZE];
-    format_number(text, number);
+    char text[AGI_NUMBER_SIZE];
+    agi_format_number(text, number, DIGITS);
     agi_put(printer, text);
 }
 
@@ -143,8 +143,8 @@ void agi_put_heading(agi_printer *printer, const char *text)
 
 void agi_put_number_cell(agi_printer *printer, ag_real number)
 {
-    char text[NUMBER_SIZE];
-    format_number(text, number);
+    char text[AGI_NUMBER_SIZE];
+    agi_format_number(text, number, DIGITS);
     agi_put_heading(printer, text);
 }
 

@@ -11,6 +11,7 @@
 enum {
     AGI_COLUMNS = 8,
     AGI_WIDEST_COLUMN = 40, /* a wider cell pushes the rest of its row to the right */
+    AGI_NUMBER_SIZE = 32,
 };
 
 /* Print the rows of a table twice: with file == NULL, which measures, and then with the file. A
@@ -23,6 +24,9 @@ typedef struct agi_printer {
     size_t column;
     size_t widths[AGI_COLUMNS];
 } agi_printer;
+
+/* As many significant digits, at most 17. */
+void agi_format_number(char text[AGI_NUMBER_SIZE], ag_real number, int digits);
 
 /* Control characters and what is not UTF-8 come out as '?'. */
 void agi_put(agi_printer *printer, const char *text);

@@ -69,7 +69,8 @@ int main(int argc, char **argv)
 
     picture drawing = open_picture(argc > 1 ? argv[1] : NULL, "log_xy.dot");
     if (drawing.file != NULL) {
-        ag_write_dot(f, drawing.file, &(ag_dot_options){.title = "f = log(x y)"});
+        ag_write_dot(f, drawing.file,
+                     &(ag_dot_options){.title = "f = log(x y)", .local_gradients = true});
         close_picture(&drawing);
     }
 

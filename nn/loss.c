@@ -85,24 +85,18 @@ static ag_value sum_squares(size_t n, const ag_value *outputs, const ag_value *t
     return finish_pile(&sum);
 }
 
-ag_value nn_half_squared_error(size_t n, const ag_value *outputs, const ag_value *targets,
-                               void *context)
+static ag_value lose_half_squared_error(size_t n, const ag_value *outputs, const ag_value *targets)
 {
-    (void)context;
     return ag_scale(sum_squares(n, outputs, targets), (ag_real)0.5);
 }
 
-ag_value nn_mean_squared_error(size_t n, const ag_value *outputs, const ag_value *targets,
-                               void *context)
+static ag_value lose_mean_squared_error(size_t n, const ag_value *outputs, const ag_value *targets)
 {
-    (void)context;
     return ag_scale(sum_squares(n, outputs, targets), 1 / (ag_real)n);
 }
 
-ag_value nn_absolute_error(size_t n, const ag_value *outputs, const ag_value *targets,
-                           void *context)
+static ag_value lose_absolute_error(size_t n, const ag_value *outputs, const ag_value *targets)
 {
-    (void)context;
     pile sum;
     start_pile(&sum, ag_sum);
     for (size_t i = 0; i < n; i++)
@@ -110,10 +104,9 @@ ag_value nn_absolute_error(size_t n, const ag_value *outputs, const ag_value *ta
     return finish_pile(&sum);
 }
 
-ag_value nn_binary_cross_entropy(size_t n, const ag_value *outputs, const ag_value *targets,
-                                 void *context)
+static ag_value lose_binary_cross_entropy(size_t n, const ag_value *outputs,
+                                          const ag_value *targets)
 {
-    (void)context;
     pile sum;
     start_pile(&sum, ag_sum);
     for (size_t i = 0; i < n; i++) {
@@ -123,10 +116,9 @@ ag_value nn_binary_cross_entropy(size_t n, const ag_value *outputs, const ag_val
     return ag_neg(finish_pile(&sum));
 }
 
-ag_value nn_binary_cross_entropy_logits(size_t n, const ag_value *outputs, const ag_value *targets,
-                                        void *context)
+static ag_value lose_binary_cross_entropy_logits(size_t n, const ag_value *outputs,
+                                                 const ag_value *targets)
 {
-    (void)context;
     pile sum;
     start_pile(&sum, ag_sum);
     for (size_t i = 0; i < n; i++) {
@@ -138,10 +130,9 @@ ag_value nn_binary_cross_entropy_logits(size_t n, const ag_value *outputs, const
     return finish_pile(&sum);
 }
 
-ag_value nn_softmax_cross_entropy(size_t n, const ag_value *outputs, const ag_value *targets,
-                                  void *context)
+static ag_value lose_softmax_cross_entropy(size_t n, const ag_value *outputs,
+                                           const ag_value *targets)
 {
-    (void)context;
     /* Logits shifted by the largest, which changes neither loss nor gradient, lose nothing to their
      * size; and sum(t) logsumexp(z) - sum_i t_i z_i is then a sum of positive numbers. */
     const ag_value largest = ag_detach(ag_max_of(n, outputs));
@@ -157,10 +148,9 @@ ag_value nn_softmax_cross_entropy(size_t n, const ag_value *outputs, const ag_va
     return ag_sub(whole, finish_pile(&sum));
 }
 
-ag_value nn_negative_log_likelihood(size_t n, const ag_value *outputs, const ag_value *targets,
-                                    void *context)
+static ag_value lose_negative_log_likelihood(size_t n, const ag_value *outputs,
+                                             const ag_value *targets)
 {
-    (void)context;
     pile sum;
     start_pile(&sum, ag_sum);
     for (size_t i = 0; i < n; i++)
@@ -168,9 +158,8 @@ ag_value nn_negative_log_likelihood(size_t n, const ag_value *outputs, const ag_
     return ag_neg(finish_pile(&sum));
 }
 
-ag_value nn_hinge(size_t n, const ag_value *outputs, const ag_value *targets, void *context)
+static ag_value lose_hinge(size_t n, const ag_value *outputs, const ag_value *targets)
 {
-    (void)context;
     pile sum;
     start_pile(&sum, ag_sum);
     for (size_t i = 0; i < n; i++) {
@@ -180,6 +169,20 @@ ag_value nn_hinge(size_t n, const ag_value *outputs, const ag_value *targets, vo
     }
     return finish_pile(&sum);
 }
+
+/* Each in a scope of its name. */
+#define NN_X(NAME, name, takes, formula)                                                           \
+    ag_value nn_##name(size_t n, const ag_value *outputs, const ag_value *targets, void *context)  \
+    {                                                                                              \
+        (void)context;                                                                             \
+        ag_graph *graph = n == 0 ? NULL : outputs[0].graph;                                        \
+        (void)ag_scope_begin(graph, #name);                                                        \
+        const ag_value loss = lose_##name(n, outputs, targets);                                    \
+        (void)ag_scope_end(graph);                                                                 \
+        return loss;                                                                               \
+    }
+NN_LOSS_LIST(NN_X)
+#undef NN_X
 
 ag_value nn_softmax_cross_entropy_class(size_t n, const ag_value *logits, size_t klass)
 {

@@ -177,6 +177,9 @@ static inline ag_status look_around(scenario *s, ag_value root)
     ag_status status = ag_explain(part, s->file);
     if (status == AG_OK)
         status = ag_write_dot(part, s->file, &drawing);
+    drawing.fold = 1;
+    if (status == AG_OK)
+        status = ag_write_dot(part, s->file, &drawing);
     return status;
 }
 
@@ -203,7 +206,9 @@ static inline ag_status repeat_above_a_mark(scenario *s, ag_value x, ag_value y)
         ag_value sum = ag_mul(x, y);
         for (int i = 0; i < 100; i++) {
             const ag_value three[] = {sum, x, y};
+            (void)ag_scope_begin(s->graph, i % 3 == 0 ? "third" : "other");
             sum = i % 10 == 0 ? apply_product(&s->alive, 3, three) : ag_tanh(ag_sum(3, three));
+            (void)ag_scope_end(s->graph);
         }
         status = ag_name(sum, "above");
         if (status == AG_OK)
@@ -419,6 +424,13 @@ static inline ag_status step_pause(machine *m)
     return pause ? ag_pause(m->graph) : ag_resume(m->graph);
 }
 
+static inline ag_status step_scope(machine *m)
+{
+    static const char *const names[] = {"one", "another"};
+    const size_t kind = draw(m, 3);
+    return kind == 2 ? ag_scope_end(m->graph) : ag_scope_begin(m->graph, names[kind]);
+}
+
 static inline int step_explain(machine *m)
 {
     const ag_value root = draw_value(m);
@@ -426,7 +438,8 @@ static inline int step_explain(machine *m)
     if (m->file == NULL || n == 0 || n > 60)
         return (int)n;
     const ag_status status = ag_explain(root, m->file);
-    return status == AG_OK ? ag_write_dot(root, m->file, NULL) : status;
+    const ag_dot_options drawing = {.fold = draw(m, 3)};
+    return status == AG_OK ? ag_write_dot(root, m->file, &drawing) : status;
 }
 
 /* Takes one step, and answers with what came of it, in a number. */
@@ -442,6 +455,8 @@ static inline int step_machine(machine *m)
         step_gate(m);
     else if (kind < 63)
         return scenario_compares[draw(m, SCENARIO_COMPARES)](draw_value(m), draw_value(m));
+    else if (kind < 66)
+        return step_scope(m);
     else if (kind < 70)
         return step_name(m);
     else if (kind < 75)

@@ -555,6 +555,12 @@ static void meddle_by_resume(meddler *m)
     assert_int_equal(ag_resume(m->x.graph), AG_BUSY);
 }
 
+static void meddle_by_scopes(meddler *m)
+{
+    assert_int_equal(ag_scope_begin(m->x.graph, "a"), AG_BUSY);
+    assert_int_equal(ag_scope_end(m->x.graph), AG_BUSY);
+}
+
 static void meddle_by_explain(meddler *m)
 {
     assert_int_equal(ag_explain(m->y, scratch_file), AG_BUSY);
@@ -584,7 +590,7 @@ static void (*const meddlings[])(meddler *) = {
     meddle_by_set,       meddle_by_forward, meddle_by_backward, meddle_by_zero_grad,
     meddle_by_order,     meddle_by_name,    meddle_by_mark,     meddle_by_rewind,
     meddle_by_pause,     meddle_by_resume,  meddle_by_explain,  meddle_by_drawing,
-    meddle_by_gradcheck, meddle_and_clear};
+    meddle_by_gradcheck, meddle_by_scopes,  meddle_and_clear};
 
 enum {
     MEDDLINGS = sizeof(meddlings) / sizeof(*meddlings)

@@ -623,6 +623,8 @@ static void test_first_error_stays(void **state)
     ag_zero_grad(graph);
     assert_int_equal(ag_pause(graph), AG_NOT_A_LEAF);
     assert_int_equal(ag_resume(graph), AG_NOT_A_LEAF);
+    assert_int_equal(ag_scope_begin(graph, "a"), AG_NOT_A_LEAF);
+    assert_int_equal(ag_scope_end(graph), AG_NOT_A_LEAF);
 
     assert_int_equal(ag_error(graph), AG_NOT_A_LEAF);
     assert_string_equal(ag_error_message(graph), message);

@@ -185,9 +185,9 @@ const subcommand show_command = {
     .operands = "MODEL",
     .summary = "what is in a saved net",
     .description =
-        "Prints a net's layers, its classes, the standardisation of its inputs, and how it\n"
-        "was trained. With --json also its weights, each layer's row by row (outputs x\n"
-        "inputs).\n",
+        "Prints a net's layers, its classes, the standardisation of its inputs, and how\n"
+        "it was trained. With --json also its weights, each layer's row by row (outputs\n"
+        "x inputs).\n",
     .examples = "wengert show iris.safetensors\n",
     .options = (const option[]){{0}},
     .files = true,

@@ -516,9 +516,10 @@ typedef struct ag_dot_options {
 /* Writes what root depends on for Graphviz, which lays it out: `dot -Tsvg` (or png, pdf). A value is
  * a wire from left to right, with the number above it (blue) and the gradient of root below (red);
  * the wire of a variable begins with its name. A gate is a circle with its sign or name, and with
- * the number if one of its two operands is a constant without a name ("+1"). Letters where wires
- * enter a gate, a and b or x1 and w1, are those of its formula in the gate table; there are none
- * where operands can be exchanged. Values are called as ag_explain calls them.
+ * the number if one of its two operands is a constant without a name ("+1"). Operands enter from top
+ * to bottom, and where they can't be exchanged they have the letters of the gate's formula (a, b).
+ * Gates of pairs, of coefficients and of three operands are boxes with room for these. Values are
+ * called as ag_explain calls them.
  *
  * A box stands for the gates of a scope. Values that go in or come out keep their wires; a leaf
  * without a name that one gate inside uses, and nothing else, goes into the box: weights do, inputs

@@ -106,13 +106,13 @@ AG_API const char *nn_activation_name(nn_activation activation);
 /* A null value, and AG_INVALID_ARGUMENT in x's graph, for a number that is no activation. */
 AG_API ag_value nn_activate(nn_activation activation, ag_value x);
 
-/* activation(weights . inputs + bias); n weights, n inputs */
+/* activation(weights . inputs + bias); n weights, n inputs. A scope, "neuron": see ag_scope_begin. */
 AG_API ag_value nn_neuron(size_t n, const ag_value *weights, const ag_value *inputs, ag_value bias,
                           nn_activation activation);
 
 /* A row of neurons over the same inputs: outputs = activation(weights * inputs + biases); weights
  * out x in, biases out, inputs in, outputs out (not the same array as inputs). Returns the graph's
- * status; AG_INVALID_ARGUMENT for an array that is NULL or a size of 0. */
+ * status; AG_INVALID_ARGUMENT for an array that is NULL or a size of 0. A scope, "layer". */
 AG_API ag_status nn_layer(size_t in, size_t out, const ag_value *weights, const ag_value *biases,
                           const ag_value *inputs, nn_activation activation, ag_value *outputs);
 
@@ -137,7 +137,7 @@ typedef ag_value (*nn_loss)(size_t n, const ag_value *outputs, const ag_value *t
  * over all of them. What it takes: NUMBERS; PROBABILITIES p (0 log 0 is 0); LOGITS z, of two
  * classes for each output or of one class each (CLASS_LOGITS), with which a loss is right at any
  * size; SCORES s. The losses of probabilities are for graphs of your own, with ag_sigmoid or
- * nn_softmax before them: nn_mlp's outputs are logits. */
+ * nn_softmax before them: nn_mlp's outputs are logits. Each is a scope of its name. */
 #define NN_LOSS_LIST(X)                                                                            \
     X(HALF_SQUARED_ERROR, half_squared_error, NUMBERS, "1/2 sum_i (o_i - t_i)^2")                  \
     X(MEAN_SQUARED_ERROR, mean_squared_error, NUMBERS, "1/n sum_i (o_i - t_i)^2")                  \
