@@ -493,8 +493,8 @@ const subcommand minimise_command = {
         "    lbfgs     a model of the curvature, and a search along each direction\n"
         "              (Nocedal, 1980)\n"
         "\n"
-        "--plot draws the path: on a map with contours where two inputs move, on the curve\n"
-        "where one does; for more, value and gradient against the step.\n"
+        "--plot draws the path: on a map with contours where two inputs move, on the\n"
+        "curve where one does; for more, value and gradient against the step.\n"
         "\n"
         "The exit status is 1 where the value or the gradient is not finite, so where it\n"
         "diverged; not where steps or lower points ran out.\n",

@@ -267,9 +267,9 @@ const subcommand plot_command = {
         "jumps or is not defined the curve has a gap, and a pole does not squash the\n"
         "rest. With --gradient the derivative is beside it.\n"
         "\n"
-        "Over ranges of two inputs it draws a map with contour lines: at even steps, or by\n"
-        "decades where most values are crowded at one end. There, --gradient draws arrows\n"
-        "uphill.\n"
+        "Over ranges of two inputs it draws a map with contour lines: at even steps, or\n"
+        "by decades where most values are crowded at one end. There, --gradient draws\n"
+        "arrows uphill.\n"
         "\n"
         "The picture's name says what it is: .svg, .png, .pdf, or .gp for the script from\n"
         "which gnuplot draws it, with the numbers in it, to change it by hand.\n",
