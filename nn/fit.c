@@ -353,7 +353,7 @@ static ag_status run_epochs(training *t, progress *p)
 
 /* ---- The model before and after -------------------------------------------------------------- */
 
-/* Exchanges the parameters of the last epoch with those of the best, which the model is left with. */
+/* Exchanges the parameters of the last epoch with those of the best, which the model ends with. */
 static void exchange_best(nn_model *model)
 {
     ag_real *other = model->state->other;
@@ -394,6 +394,13 @@ static nni_state *begin_state(const training *t)
     return state;
 }
 
+/* What may change from one call to the next. */
+static void note_request(nni_state *state, const nn_fit_options *options)
+{
+    state->told.epochs_asked = state->told.last.epochs = options->epochs;
+    state->told.patience = options->patience;
+}
+
 /* Gives the model what it has after a success. */
 static ag_status prepare_model(training *t, backup *before)
 {
@@ -409,8 +416,7 @@ static ag_status prepare_model(training *t, backup *before)
     memcpy(before->parameters, model->parameters, model->parameter_count * sizeof(ag_real));
     before->state = model->state;
     t->state = model->state = state;
-    state->told.epochs_asked = t->options.epochs;
-    state->told.patience = t->options.patience;
+    note_request(state, &t->options);
     if (state->held_out == 0 && t->options.held_out != NULL)
         state->held_out = nni_digest(t->options.held_out);
     if (state->ended)
@@ -501,8 +507,10 @@ ag_status nn_fit(nn_model *model, const nn_dataset *data, const nn_fit_options *
     status = choose_options(model, data, options, &t.options, error);
     if (status != AG_OK)
         return status;
-    if (t.options.resume && model->state->ended && nni_is_over(model->state, &t.options))
+    if (t.options.resume && model->state->ended && nni_is_over(model->state, &t.options)) {
+        note_request(model->state, &t.options);
         return AG_OK;
+    }
     t.task = (nni_task){.model = model,
                         .data = data,
                         .loss = t.options.loss,

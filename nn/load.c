@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Models from files. Whatever a file says is checked before it is used: it may have been damaged, or
- * made by somebody who wishes us ill. The shape comes from the metadata, the tensors must fit it and
- * fill the file, and only then is the model made.
+ * Models from files. Whatever a file says is checked before it is used: it may have been damaged,
+ * or made by somebody who wishes us ill. The shape comes from the metadata, the tensors must fit it
+ * and fill the file, and only then is the model made.
  */
 #include "model_file.h"
 
@@ -64,7 +64,42 @@ static bool is_shallow(const char *text, size_t count, size_t most)
     return true;
 }
 
-/* NULL: the loader's error is filled. */
+/* How many bytes of UTF-8 all strings of a valid text of JSON decode to. */
+static size_t count_written(const char *text, size_t count)
+{
+    size_t bytes = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < count; i++) {
+        if (text[i] == '"') {
+            in_string = !in_string;
+        } else if (in_string && text[i] != '\\') {
+            bytes++;
+        } else if (in_string && text[++i] != 'u') {
+            bytes++;
+        } else if (in_string) {
+            const char digits[] = {text[i + 1], text[i + 2], text[i + 3], text[i + 4], '\0'};
+            const unsigned long code = strtoul(digits, NULL, 16);
+            i += 4;
+            /* half of a pair of surrogates, which takes four bytes, or a letter */
+            bytes += code < 0x80 ? 1 : code < 0x800 || (code >= 0xD800 && code < 0xE000) ? 2 : 3;
+        }
+    }
+    return bytes;
+}
+
+/* The same of what was made of it, which is not deep. */
+static size_t count_read(json_t *json)
+{
+    size_t bytes = json_string_length(json);
+    for (size_t i = 0; i < json_array_size(json); i++)
+        bytes += count_read(json_array_get(json, i));
+    for (void *at = json_object_iter(json); at != NULL; at = json_object_iter_next(json, at))
+        bytes += strlen(json_object_iter_key(at)) + count_read(json_object_iter_value(at));
+    return bytes;
+}
+
+/* NULL: the loader's error is filled. Where memory is short, jansson (2.14) may leave bytes of
+ * strings out without a word, or find faults in the text that it does not have. */
 static json_t *parse(const loader *l, const char *what, const char *text, size_t count, size_t most)
 {
     if (!is_shallow(text, count, most)) {
@@ -73,9 +108,11 @@ static json_t *parse(const loader *l, const char *what, const char *text, size_t
     }
     json_error_t found;
     json_t *json = json_loadb(text, count, JSON_REJECT_DUPLICATES, &found);
-    if (json != NULL)
+    if (json != NULL && count_read(json) == count_written(text, count))
         return json;
-    if (json_error_code(&found) == json_error_out_of_memory) {
+    if (json != NULL || found.text[0] == '\0' ||
+        json_error_code(&found) == json_error_out_of_memory) {
+        json_decref(json);
         (void)nni_fail_memory(l->error);
         return NULL;
     }
@@ -190,14 +227,14 @@ static ag_status fail_text(const loader *l, const char *key)
     return fail(l, AG_PARSE, "__metadata__: \"%s\" can't be \"%s\"", key, nni_show(text, shown));
 }
 
-/* A whole number below a sixteenth of all that there are, and what follows it. */
+/* A whole number, at most `most`, and what follows it. */
 static bool take_number(const char **text, uint64_t most, uint64_t *number)
 {
     const char *at = *text;
     *number = 0;
     for (; *at >= '0' && *at <= '9'; at++) {
         const uint64_t digit = (uint64_t)(*at - '0');
-        if (*number > (most - digit) / 10)
+        if (digit > most || *number > (most - digit) / 10)
             return false;
         *number = *number * 10 + digit;
     }

@@ -113,15 +113,17 @@ static ag_status put_names(saver *s, const char *key, size_t n, char *const *nam
     for (size_t i = 0; i < n; i++) {
         if (json_array_append_new(array, json_string(names[i])) == 0)
             continue;
-        /* for want of memory, or because it is not UTF-8 */
-        json_t *any = json_string_nocheck(names[i]);
-        json_decref(any);
         json_decref(array);
+        /* it is not UTF-8, or there was no memory for a moment, or there is none */
+        json_t *again = json_string(names[i]), *unchecked = json_string_nocheck(names[i]);
+        const bool short_of_memory = again != NULL || unchecked == NULL;
+        json_decref(again);
+        json_decref(unchecked);
+        if (short_of_memory)
+            return nni_fail_memory(s->error);
         char shown[40];
-        return any == NULL ? nni_fail_memory(s->error)
-                           : nni_fail_at(s->error, s->path, 0, 0, AG_INVALID_ARGUMENT,
-                                         "%s: the name \"%s\" is not UTF-8", key,
-                                         nni_show(names[i], shown));
+        return nni_fail_at(s->error, s->path, 0, 0, AG_INVALID_ARGUMENT,
+                           "%s: the name \"%s\" is not UTF-8", key, nni_show(names[i], shown));
     }
     const ag_status status = append_json(s, array);
     return status == AG_OK ? put_appended(s, key) : status;

@@ -39,20 +39,23 @@ static size_t count_directory(const char *path)
     return slash == NULL ? 0 : (size_t)(slash - path) + 1;
 }
 
-/* A new path: the directory of `path`, if name does not begin at the root, and name. */
+/* A new path: the directory of `path`, if name does not begin at the root, and name. NULL, with
+ * errno: no memory. */
 static char *join(const char *path, const char *name, size_t length)
 {
     const size_t directory = name[0] == '/' ? 0 : count_directory(path);
     char *joined = nni_allocate(directory + length + 1, 1);
-    if (joined == NULL)
+    if (joined == NULL) {
+        errno = ENOMEM;
         return NULL;
+    }
     memcpy(joined, path, directory);
     memcpy(joined + directory, name, length);
     return joined;
 }
 
-/* Where path's symbolic links lead, whether there is a file or not. NULL, with errno: no memory, too
- * many links. */
+/* Where path's symbolic links lead, whether there is a file or not. NULL, with errno: no memory,
+ * too many links. */
 static char *follow_links(const char *path)
 {
     enum {
@@ -67,8 +70,9 @@ static char *follow_links(const char *path)
         const bool much = links == MOST_LINKS || (size_t)length == sizeof(link);
         char *next = much ? NULL : join(at, link, (size_t)length);
         nni_release(at);
+        if (much)
+            errno = ELOOP;
         at = next;
-        errno = much ? ELOOP : ENOMEM;
     }
     return NULL;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the tests of nn share beside testing.h: memory that is counted and fails on demand.
+ * What the tests of nn share beside testing.h: memory that is counted and fails on demand, and
+ * whether two models are the same in everything.
  */
 #ifndef WENGERT_NN_TESTING_H
 #define WENGERT_NN_TESTING_H
@@ -70,6 +71,71 @@ static inline size_t fail_each_request(bool (*attempt)(void *context), void *con
         }
     }
     return failed;
+}
+
+static inline void assert_same_names(size_t count, char *const *a, char *const *b)
+{
+    assert_int_equal(a == NULL, b == NULL);
+    for (size_t i = 0; a != NULL && i < count; i++)
+        assert_string_equal(a[i], b[i]);
+}
+
+static inline void assert_same_number(double a, double b)
+{
+    assert_memory_equal(&a, &b, sizeof(a));
+}
+
+static inline void assert_same_states(const nni_state *a, const nni_state *b, size_t parameters)
+{
+    assert_int_equal(a == NULL, b == NULL);
+    if (a == NULL)
+        return;
+    const nn_training *s = &a->told, *t = &b->told;
+    assert_int_equal(s->epochs, t->epochs);
+    assert_int_equal(s->epochs_asked, t->epochs_asked);
+    assert_true(s->steps == t->steps && s->seed == t->seed && s->order.state == t->order.state);
+    assert_true(s->rows == t->rows && s->batch == t->batch && s->patience == t->patience);
+    assert_true(s->use_float == t->use_float && s->eager == t->eager);
+    assert_string_equal(s->loss, t->loss);
+    assert_string_equal(s->optimizer.name, t->optimizer.name);
+    assert_true(s->optimizer.step == t->optimizer.step);
+    assert_int_equal(s->optimizer.state_count, t->optimizer.state_count);
+    assert_same_number(s->optimizer.rate, t->optimizer.rate);
+    assert_same_number(s->optimizer.momentum, t->optimizer.momentum);
+    assert_same_number(s->optimizer.weight_decay, t->optimizer.weight_decay);
+    assert_same_number(s->optimizer.beta1, t->optimizer.beta1);
+    assert_same_number(s->optimizer.beta2, t->optimizer.beta2);
+    assert_same_number(s->optimizer.epsilon, t->optimizer.epsilon);
+    assert_int_equal(s->best_epoch, t->best_epoch);
+    assert_same_number(s->best_loss, t->best_loss);
+    assert_int_equal(s->last.epoch, t->last.epoch);
+    assert_int_equal(s->last.epochs, t->last.epochs);
+    assert_same_number(s->last.loss, t->last.loss);
+    assert_same_number(s->last.accuracy, t->last.accuracy);
+    assert_same_number(s->last.held_out_loss, t->last.held_out_loss);
+    assert_same_number(s->last.held_out_accuracy, t->last.held_out_accuracy);
+    assert_true(a->data == b->data && a->held_out == b->held_out && a->ended == b->ended);
+    assert_true(a->in_parts == b->in_parts && a->stepwise == b->stepwise);
+    assert_memory_equal(a->memory, b->memory,
+                        parameters * s->optimizer.state_count * sizeof(ag_real));
+    assert_int_equal(a->other == NULL, b->other == NULL);
+    if (a->other != NULL)
+        assert_memory_equal(a->other, b->other, parameters * sizeof(ag_real));
+}
+
+static inline void assert_same_models(const nn_model *a, const nn_model *b)
+{
+    assert_int_equal(a->layers, b->layers);
+    assert_memory_equal(a->sizes, b->sizes, (a->layers + 1) * sizeof(size_t));
+    assert_int_equal(a->activation, b->activation);
+    assert_int_equal(a->parameter_count, b->parameter_count);
+    assert_memory_equal(a->parameters, b->parameters, a->parameter_count * sizeof(ag_real));
+    assert_memory_equal(a->mean, b->mean, a->sizes[0] * sizeof(ag_real));
+    assert_memory_equal(a->deviation, b->deviation, a->sizes[0] * sizeof(ag_real));
+    assert_int_equal(a->classes, b->classes);
+    assert_same_names(a->classes, a->class_names, b->class_names);
+    assert_same_names(a->sizes[0], a->feature_names, b->feature_names);
+    assert_same_states(a->state, b->state, a->parameter_count);
 }
 
 #endif

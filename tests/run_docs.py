@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Compiles and runs every fenced code block of README.md, CHANGELOG.md and docs/**/*.md against the
-installed library: run_docs.py SOURCE_ROOT BUILD_ROOT, after the build.
+"""Compiles and runs every fenced code block of README.md, CHANGELOG.md and docs/**/*.md against
+the installed library: run_docs.py SOURCE_ROOT BUILD_ROOT, after the build.
 
     ```c     A program if it has a main; else the body of one, whose #include lines go to the top
              and which has stdio, stdlib, math, string and the public headers already. C11 with the
@@ -16,8 +16,8 @@ installed library: run_docs.py SOURCE_ROOT BUILD_ROOT, after the build.
     ```text  What the block before it prints on standard output, to the letter. A block without one
              must print nothing.
 
-A block that needs one of NEEDS is left out where that is missing; what comes after it in the document
-may fail then.
+A block that needs one of NEEDS is left out where that is missing, and what comes after it in the
+document may fail then.
 
 Any other kind of block is a failure, and so is a text block with nothing before it or a fence that
 does not close: what is not checked here can't stand in the manual.
@@ -47,7 +47,7 @@ LANGUAGES = {
 }
 SOURCE_TREE = re.compile(
     r"(git clone \S+( \S+)?|cd wengert"
-    r"|(?P<script>script/(bootstrap|demo|docs|test|bench))( --[a-z]+)*"
+    r"|(?P<script>script/[a-z]+)( --[a-z]+)*"
     r"|meson setup build( -D\S+)*|(sudo )?(meson (compile|test|install) -C build|ldconfig))?( *#.*)?"
 )
 NEEDS = {  # what not everybody has, and how a block says that it needs it

@@ -951,6 +951,164 @@ static void test_out_of_memory(void **state)
     nn_dataset_free(data);
 }
 
+/* ---- For a model ------------------------------------------------------------------------------
+ */
+
+static void check_failure(const char *text, const nn_csv_options *options, ag_status status,
+                          size_t line, size_t column, const char *message)
+{
+    nn_error error = {.status = AG_OK};
+    assert_null(read_text(text, options, &error));
+    check_error(&error, status, line, column, message);
+}
+
+static void test_unlabelled(void **state)
+{
+    (void)state;
+    const nn_csv_options options = {.label_column = 7, .unlabelled = true};
+    nn_dataset *data = must_read("a,b\n1,2\n3,4\n", &options);
+    assert_int_equal(nn_rows(data), 2);
+    assert_int_equal(nn_features(data), 2);
+    assert_int_equal(nn_classes(data), 0);
+    assert_int_equal(nn_targets(data), 0);
+    assert_string_equal(nn_feature_name(data, 1), "b");
+    assert_same(nn_row_inputs(data, 1)[1], 4);
+    assert_null(nn_row_targets(data, 0));
+    assert_int_equal(nn_row_class(data, 0), 0);
+    assert_null(nn_class_name(data, 0));
+    nn_dataset *first, *second;
+    assert_int_equal(nn_split(data, 0.5, 1, &first, &second), AG_OK);
+    assert_int_equal(nn_rows(first), 1);
+    assert_int_equal(nn_targets(second), 0);
+    nn_dataset_free(first);
+    nn_dataset_free(second);
+    nn_dataset_free(data);
+    data = must_read("1\n2\n", &options); /* a single column is enough */
+    assert_int_equal(nn_rows(data), 2);
+    assert_string_equal(nn_feature_name(data, 0), "x0");
+    nn_dataset_free(data);
+    data = must_read("height\n2\n", &options);
+    assert_int_equal(nn_rows(data), 1);
+    nn_dataset_free(data);
+    check_failure("1,2\n3\n", &options, AG_PARSE, 2, 2, "expected 2 cells");
+    check_failure("1,2\n3,yes\n", &options, AG_PARSE, 2, 2, "\"yes\" is not a number");
+    check_failure("a,b\n", &options, AG_PARSE, 0, 0, "no rows");
+}
+
+static nn_model *make_model(const char *text, const nn_csv_options *options, size_t outputs)
+{
+    nn_dataset *data = must_read(text, options);
+    const size_t sizes[] = {nn_features(data), outputs};
+    nn_model *model = nn_mlp(2, sizes, NN_TANH, 1);
+    assert_int_equal(nn_fit(model, data, &(nn_fit_options){.epochs = 1}, NULL), AG_OK);
+    nn_dataset_free(data);
+    return model;
+}
+
+static void test_for_model(void **state)
+{
+    (void)state;
+    nn_model *model = make_model("a,b,kind\n1,2,z\n3,4,a\n5,6,m\n", NULL, 3);
+    const nn_csv_options options = {.label_column = -1, .model = model};
+    /* a subset, in another order, without a header; then all, the label first */
+    nn_dataset *data = must_read("3,4,m\n1,2,z\n", &options);
+    assert_int_equal(nn_classes(data), 3);
+    assert_int_equal(nn_row_class(data, 0), 2);
+    assert_int_equal(nn_row_class(data, 1), 0);
+    assert_string_equal(nn_class_name(data, 1), "a");
+    assert_true(nn_accuracy(model, data) >= 0);
+    nn_dataset_free(data);
+    data = must_read("k,a,b\na,3,4\nm,1,2\nz,1,2\na,1,2\n", &(nn_csv_options){.model = model});
+    const size_t expected[] = {1, 2, 0, 1};
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(nn_row_class(data, i), expected[i]);
+    nn_dataset_free(data);
+    check_failure("1,2,z\n3,4,Z\n", &options, AG_PARSE, 2, 3,
+                  "class \"Z\" is none of the model's: z, a, m");
+    check_failure("1,2,\n", &options, AG_PARSE, 1, 3, "the class is empty");
+    check_failure("1,2\n", &options, AG_PARSE, 1, 2, "2 columns, where the model has 2 features");
+    check_failure("1,2,3,z\n", &options, AG_PARSE, 1, 4, "4 columns, where the model has 2");
+    check_failure("b,a,kind\n1,2,z\n", &options, AG_PARSE, 1, 1,
+                  "feature \"b\", where the model has \"a\"");
+    const nn_csv_options first = {.model = model};
+    check_failure("kind,a,c\nz,1,2\n", &first, AG_PARSE, 1, 3,
+                  "feature \"c\", where the model has \"b\"");
+    const nn_csv_options bare = {.model = model, .unlabelled = true};
+    data = must_read("a,b\n1,2\n", &bare);
+    assert_int_equal(nn_targets(data), 0);
+    nn_dataset_free(data);
+    check_failure("1,2,z\n", &bare, AG_PARSE, 1, 3, "3 columns, where the model has 2 features");
+    const nn_csv_options numbers = {.label_column = -1, .model = model, .regression = true};
+    nn_error error;
+    assert_null(read_text("1,2,3\n", &numbers, &error));
+    assert_int_equal(error.status, AG_INVALID_ARGUMENT);
+    assert_contains(error.message, "the model knows classes");
+    nn_model_free(model);
+
+    /* a model of numbers makes a regression; an untrained one says how many columns there are */
+    model = make_model("1,2,3\n4,5,6\n", &(nn_csv_options){-1, .regression = true}, 1);
+    data = must_read("7,8,9\n", &(nn_csv_options){.label_column = -1, .model = model});
+    assert_int_equal(nn_classes(data), 0);
+    assert_same(nn_row_targets(data, 0)[0], 9);
+    nn_dataset_free(data);
+    nn_model_free(model);
+    const size_t sizes[] = {2, 2};
+    model = nn_mlp(2, sizes, NN_TANH, 1);
+    const nn_csv_options untrained = {.label_column = -1, .model = model};
+    data = must_read("u,v,w\n7,8,z\n7,8,y\n", &untrained);
+    assert_int_equal(nn_classes(data), 2);
+    nn_dataset_free(data);
+    check_failure("1,z\n", &untrained, AG_PARSE, 1, 2, "2 columns, where the model has 2");
+    nn_model_free(model);
+}
+
+/* Many classes, found by name; and a message that has room for some of them only. */
+static void test_many_known_classes(void **state)
+{
+    (void)state;
+    enum {
+        CLASSES = 500
+    };
+    static char text[CLASSES * 20];
+    size_t used = 0;
+    for (size_t i = 0; i < CLASSES; i++)
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "1,c%zu\n", i * 7919 % CLASSES);
+    nn_model *model = make_model(text, NULL, CLASSES);
+    used = 0;
+    for (size_t i = 0; i < CLASSES; i++)
+        used += (size_t)snprintf(text + used, sizeof(text) - used, "2,c%zu\n", i);
+    const nn_csv_options options = {.label_column = -1, .model = model};
+    nn_dataset *data = must_read(text, &options);
+    for (size_t i = 0; i < CLASSES; i++)
+        assert_string_equal(nn_class_name(data, nn_row_class(data, i)),
+                            nn_model_class_name(model, nn_row_class(data, i)));
+    for (size_t i = 0; i < CLASSES; i++) {
+        char name[20];
+        (void)snprintf(name, sizeof(name), "c%zu", i);
+        assert_string_equal(nn_class_name(data, nn_row_class(data, i)), name);
+    }
+    nn_dataset_free(data);
+    check_failure("2,b\n", &options, AG_PARSE, 1, 2, "none of the model's: c0, c419, ");
+    check_failure("2,d\n", &options, AG_PARSE, 1, 2, ", ...");
+    nn_model_free(model);
+}
+
+static bool attempt_for_model(void *context)
+{
+    nn_dataset *data =
+        nn_read_csv(path, &(nn_csv_options){.label_column = -1, .model = context}, NULL);
+    nn_dataset_free(data);
+    return data != NULL;
+}
+
+static void test_for_model_out_of_memory(void **state)
+{
+    (void)state;
+    nn_model *model = make_model("a,b,kind\n1,2,z\n3,4,a\n5,6,m\n", NULL, 3);
+    assert_in_range(fail_each_request(attempt_for_model, model), 8, 100);
+    nn_model_free(model);
+}
+
 /* ---- The files that come along ----------------------------------------------------------------
  */
 
@@ -985,19 +1143,36 @@ static void test_iris_and_digits(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain),           cmocka_unit_test(test_nothing),
-        cmocka_unit_test(test_forms),           cmocka_unit_test(test_quotes),
-        cmocka_unit_test(test_header),          cmocka_unit_test(test_label_column),
-        cmocka_unit_test(test_class_order),     cmocka_unit_test(test_separator_and_regression),
-        cmocka_unit_test(test_rounding),        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_locale),          cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_binary),          cmocka_unit_test(test_mutations),
-        cmocka_unit_test(test_unreadable),      cmocka_unit_test(test_bad_options),
-        cmocka_unit_test(test_many_columns),    cmocka_unit_test(test_many_classes),
-        cmocka_unit_test(test_long_lines),      cmocka_unit_test(test_arrays),
-        cmocka_unit_test(test_array_errors),    cmocka_unit_test(test_split),
-        cmocka_unit_test(test_split_order),     cmocka_unit_test(test_split_numbers),
-        cmocka_unit_test(test_split_errors),    cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_forms),
+        cmocka_unit_test(test_quotes),
+        cmocka_unit_test(test_header),
+        cmocka_unit_test(test_label_column),
+        cmocka_unit_test(test_class_order),
+        cmocka_unit_test(test_separator_and_regression),
+        cmocka_unit_test(test_rounding),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_locale),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_binary),
+        cmocka_unit_test(test_mutations),
+        cmocka_unit_test(test_unreadable),
+        cmocka_unit_test(test_bad_options),
+        cmocka_unit_test(test_many_columns),
+        cmocka_unit_test(test_many_classes),
+        cmocka_unit_test(test_long_lines),
+        cmocka_unit_test(test_arrays),
+        cmocka_unit_test(test_array_errors),
+        cmocka_unit_test(test_split),
+        cmocka_unit_test(test_split_order),
+        cmocka_unit_test(test_split_numbers),
+        cmocka_unit_test(test_split_errors),
+        cmocka_unit_test(test_out_of_memory),
+        cmocka_unit_test(test_unlabelled),
+        cmocka_unit_test(test_for_model),
+        cmocka_unit_test(test_many_known_classes),
+        cmocka_unit_test(test_for_model_out_of_memory),
         cmocka_unit_test(test_iris_and_digits),
     };
     return cmocka_run_group_tests(tests, make_file, remove_file);

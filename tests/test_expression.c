@@ -748,6 +748,20 @@ static void test_carets(void **state)
         check_print(strlen(cases[i].text), cases[i].text, cases[i].printed);
 }
 
+static void test_sources(void **state)
+{
+    (void)state;
+    char *printed = NULL;
+    size_t size;
+    FILE *file = open_memstream(&printed, &size);
+    assert_non_null(file);
+    const expression_error none = {.message = "no place"};
+    print_expression_error(file, "\x1B[2Jé\n\xFF", 0, "", &none);
+    assert_int_equal(fclose(file), 0);
+    assert_string_equal(printed, "?[2Jé??: no place\n");
+    free(printed);
+}
+
 /* The window goes back by characters, whatever they are made of. */
 static void test_long_line(void **state)
 {
@@ -1062,15 +1076,15 @@ static void test_random(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values),          cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_locale),          cmocka_unit_test(test_comparisons),
-        cmocka_unit_test(test_every_gate),      cmocka_unit_test(test_shapes),
-        cmocka_unit_test(test_constants),       cmocka_unit_test(test_gradients),
-        cmocka_unit_test(test_errors),          cmocka_unit_test(test_long_names),
-        cmocka_unit_test(test_refusals),        cmocka_unit_test(test_too_many_nodes),
-        cmocka_unit_test(test_carets),          cmocka_unit_test(test_long_line),
-        cmocka_unit_test(test_evaluate_number), cmocka_unit_test(test_input_names),
-        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_values),      cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_locale),      cmocka_unit_test(test_comparisons),
+        cmocka_unit_test(test_every_gate),  cmocka_unit_test(test_shapes),
+        cmocka_unit_test(test_constants),   cmocka_unit_test(test_gradients),
+        cmocka_unit_test(test_errors),      cmocka_unit_test(test_long_names),
+        cmocka_unit_test(test_refusals),    cmocka_unit_test(test_too_many_nodes),
+        cmocka_unit_test(test_carets),      cmocka_unit_test(test_sources),
+        cmocka_unit_test(test_long_line),   cmocka_unit_test(test_evaluate_number),
+        cmocka_unit_test(test_input_names), cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -71,7 +71,7 @@ static char *write_text(void)
     at += sprintf(at, "b = linear(1, 2, x, 3, y); c = dot(x, y, b, 2)\nd = pi*e + sum(1");
     for (int i = 0; i < 100; i++)
         at += sprintf(at, ", a%d", i);
-    at += sprintf(at, ") + 0.%0100d1\n", 0);
+    at += sprintf(at, ") + 1.%0100d1\n", 0);
     for (int i = 0; i < 100; i++)
         at += sprintf(at, "-(1 + tanh(");
     at += sprintf(at, "b*d");

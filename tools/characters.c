@@ -114,18 +114,21 @@ static size_t go_back(const char *text, size_t begin, size_t at, size_t characte
     return at;
 }
 
-void print_expression_error(FILE *file, const char *source, size_t length, const char *text,
-                            const expression_error *error)
+/* Writes the first character of text, if it is harmless, and returns how many bytes it has. */
+static size_t write_character(FILE *file, size_t length, const char *text)
 {
-    char name[512]; /* of a file, perhaps */
-    show_text(strlen(source), source, sizeof(name), name);
-    (void)fputs(name, file);
-    if (error->line == 0) {
-        (void)fprintf(file, ": %s\n", error->message);
-        return;
-    }
-    (void)fprintf(file, ":%zu:%zu: %s\n  ", error->line, error->column, error->message);
-    const size_t place = error->offset < length ? error->offset : length;
+    uint32_t code;
+    const size_t bytes = read_character(length, text, &code);
+    if (is_printable(code))
+        (void)fwrite(text, 1, bytes, file);
+    else
+        (void)fputc(code == '\t' ? '\t' : '?', file);
+    return bytes;
+}
+
+/* The line around the place, and the caret below: what stands before it, as blanks and tabs. */
+static void print_place(FILE *file, size_t length, const char *text, size_t place)
+{
     size_t begin = place;
     while (begin > 0 && text[begin - 1] != '\n')
         begin--;
@@ -133,23 +136,25 @@ void print_expression_error(FILE *file, const char *source, size_t length, const
     size_t end = line_end == NULL ? length : (size_t)(line_end - text);
     if (end > begin && text[end - 1] == '\r')
         end--;
-    char caret[BEFORE + 8];
-    size_t from = go_back(text, begin, place, BEFORE), used = 0, count = 0;
-    if (from > begin)
-        (void)fputs("...", file);
-    if (from > begin)
-        used = (size_t)snprintf(caret, sizeof(caret), "   ");
-    size_t at = from;
-    for (; at < end && count < WIDTH; count++) {
-        uint32_t code;
-        const size_t bytes = read_character(end - at, text + at, &code);
-        if (at < place && used < sizeof(caret) - 1)
-            caret[used++] = code == '\t' ? '\t' : ' ';
-        if (is_printable(code))
-            (void)fwrite(text + at, 1, bytes, file);
-        else
-            (void)fputc(code == '\t' ? '\t' : '?', file);
-        at += bytes;
+    char blanks[BEFORE + 4] = "   ";
+    size_t at = go_back(text, begin, place, BEFORE), used = at > begin ? 3 : 0;
+    (void)fprintf(file, "  %s", at > begin ? "..." : "");
+    for (size_t count = 0; at < end && count < WIDTH; count++) {
+        if (at < place && used < sizeof(blanks) - 1)
+            blanks[used++] = text[at] == '\t' ? '\t' : ' ';
+        at += write_character(file, end - at, text + at);
     }
-    (void)fprintf(file, "%s\n  %.*s^\n", at < end ? "..." : "", (int)used, caret);
+    (void)fprintf(file, "%s\n  %.*s^\n", at < end ? "..." : "", (int)used, blanks);
+}
+
+void print_expression_error(FILE *file, const char *source, size_t length, const char *text,
+                            const expression_error *error)
+{
+    for (size_t at = 0, n = strlen(source); at < n;) /* a file may be called anything */
+        at += write_character(file, n - at, source + at);
+    if (error->line > 0)
+        (void)fprintf(file, ":%zu:%zu", error->line, error->column);
+    (void)fprintf(file, ": %s\n", error->message);
+    if (error->line > 0)
+        print_place(file, length, text, error->offset < length ? error->offset : length);
 }

@@ -1049,6 +1049,17 @@ static bool refuse_binding(parser *p, const token *name, const symbol *s)
                 "\"%s\" is bound already, at %zu:%zu: bind another name", shown, line, column);
 }
 
+/* The name that the statement binds, as a string. */
+static bool copy_binding(parser *p)
+{
+    const size_t length = p->binding.length;
+    if (!RESERVE(p, p->digits, length + 1))
+        return false;
+    memcpy(p->digits.items, p->text + p->binding.offset, length);
+    p->digits.items[length] = '\0';
+    return true;
+}
+
 /* Gives the statement's value its name. */
 static bool bind(parser *p, operand *o)
 {
@@ -1070,11 +1081,8 @@ static bool bind(parser *p, operand *o)
     }
     if (o->known)
         return true;
-    if (!RESERVE(p, p->digits, s->length + 1))
-        return false;
-    memcpy(p->digits.items, s->name, s->length);
-    p->digits.items[s->length] = '\0';
-    return ag_name(value, p->digits.items) == AG_OK || fail_engine(p, s->offset);
+    return copy_binding(p) &&
+           (ag_name(value, p->digits.items) == AG_OK || fail_engine(p, s->offset));
 }
 
 static bool end_statement(parser *p)
@@ -1116,6 +1124,17 @@ static bool begin_statement(parser *p, bool *wants_operand)
     return true;
 }
 
+/* From the first operand, or the operator after it, to the statement's end. */
+static bool read_value(parser *p, bool wants_operand)
+{
+    while (wants_operand ||
+           (p->token.kind != SEMICOLON && p->token.kind != LINE_END && p->token.kind != END))
+        if (!(wants_operand ? read_operand : read_operator)(p, &wants_operand))
+            return false;
+    return end_statement(p);
+}
+
+/* What a name is bound to is a scope, so that drawings can fold it. */
 static bool read_statement(parser *p)
 {
     bool wants_operand = true;
@@ -1124,11 +1143,14 @@ static bool read_statement(parser *p)
                     "only the last expression goes without a name: write name = ... here");
     if (!begin_statement(p, &wants_operand))
         return false;
-    while (wants_operand ||
-           (p->token.kind != SEMICOLON && p->token.kind != LINE_END && p->token.kind != END))
-        if (!(wants_operand ? read_operand : read_operator)(p, &wants_operand))
-            return false;
-    return end_statement(p);
+    if (p->binding.kind != NAME)
+        return read_value(p, wants_operand);
+    if (!copy_binding(p))
+        return false;
+    (void)ag_scope_begin(p->graph, p->digits.items);
+    const bool good = read_value(p, wants_operand);
+    (void)ag_scope_end(p->graph);
+    return good;
 }
 
 static bool read_statements(parser *p)

@@ -41,8 +41,8 @@ typedef struct expression_error {
 } expression_error;
 
 /* Records text (length bytes, which need not end in 0) as gates of graph, and returns the last
- * expression's value. Bindings name their values (ag_name), unless a name stands for them already:
- * with a = x, both are x. pi and e are constants of these names, one of each in a graph.
+ * expression's value. Bindings are scopes, and name their values (ag_name), unless a name stands for
+ * them already: with a = x, both are x. pi and e are constants of these names, one of each in a graph.
  *
  * A null value, and *error (which may be NULL) is filled, if it is AG_PARSE, no expression;
  * AG_INVALID_ARGUMENT, a name that is nothing or something else, in the text or among the inputs;

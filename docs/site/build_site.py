@@ -31,7 +31,7 @@ from header_reader import Unreadable
 from markup import Links
 from reference_pages import COMMAND_PAGE, GATES_PAGE, INDEX_PAGE, Reference, write_command
 
-SMALLEST = 0.6  # of a picture's size, so that what is written in it can be read on a phone
+SMALLEST = 0.6  # of a graph's size, so that it can be read on a phone, where it scrolls; plots fit
 FENCE = re.compile(
     r'<pre><code(?: class="language-(?P<language>\w+)")?>(?P<code>.*?)</code></pre>', re.DOTALL
 )
@@ -76,7 +76,8 @@ class Site:
         """Runs the guide's blocks and collects what they drew."""
         missing = run_docs.find_missing(self.build, environment)
         if missing:
-            raise Missing(f"the guide needs {', '.join(sorted(missing))}: run script/bootstrap --docs")
+            names = ", ".join(sorted(missing))
+            raise Missing(f"the guide needs {names}: run script/bootstrap --docs")
         with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
             results = pool.map(
                 lambda path: run_docs.check_document(path, self.source, scratch, environment),
@@ -106,7 +107,8 @@ class Site:
     def ask_command(self, environment):
         """What the wengert program says of itself: (command, text), "" for the whole."""
         text = run_docs.run(["wengert", "--help"], env=environment)
-        commands = re.findall(r"^    (\w+)  ", text.split("Commands:")[1].split("\n\n")[0], re.MULTILINE)
+        listed = text.split("Commands:")[1].split("\n\n")[0]
+        commands = re.findall(r"^    (\w+)  ", listed, re.MULTILINE)
         return [("", text)] + [
             (command, run_docs.run(["wengert", command, "--help"], env=environment))
             for command in commands
@@ -163,10 +165,11 @@ class Site:
         if name not in self.pictures:
             raise Wrong(f"{document.relative_to(self.source)}: nothing draws {target}")
         width, height = check_site.picture_size(self.pictures[name])
+        least = round(width * SMALLEST) if width > 2 * height else 0
         caption = f"<figcaption>{title[1]}</figcaption>" if title else ""
         return (
             f'<figure><div class="scroll"><img src="{target}" alt="{alt}" width="{width}"'
-            f' height="{height}" style="min-width: {round(width * SMALLEST)}px"></div>'
+            f' height="{height}" style="min-width: {least}px"></div>'
             f"{caption}</figure>"
         )
 
@@ -182,10 +185,12 @@ class Site:
             body,
         )
         body = re.sub(
-            r'<p>(<img [^>]*>)</p>',
+            r"<p>(<img [^>]*>)</p>",
             lambda match: self.convert_picture(match, document, place),
             body,
         )
+        if re.search(r"<p>[^<]*<img", body):
+            raise Wrong(f"{document.relative_to(self.source)}: a picture is no paragraph by itself")
         body = re.sub(
             r'(<a href=")([^"]*)(")',
             lambda match: match[1] + match[2] + match[3]
@@ -194,7 +199,8 @@ class Site:
             body,
         )
         body = LOCAL_CONTENTS.sub("", body, count=1)  # the page has them beside it
-        body = re.sub(r"(<table>.*?</table>)", r'<div class="scroll">\1</div>', body, flags=re.DOTALL)
+        table = re.compile(r"(<table>.*?</table>)", re.DOTALL)
+        body = table.sub(r'<div class="scroll">\1</div>', body)
         [top] = converter.toc_tokens or [{"name": document.stem, "children": []}]
         contents = [(child["name"], child["id"]) for child in top["children"]]
         kind = "guide" if document in self.guide else "page"
@@ -228,7 +234,8 @@ class Site:
                 other = self.pages[self.documents[path]]
                 here = ' aria-current="page"' if other is page else ""
                 name = posixpath.basename(other.place)
-                entries.append(f'<li><a href="{name}"{here}>{number}. {html.escape(other.title, quote=False)}</a></li>')
+                title = html.escape(other.title, quote=False)
+                entries.append(f'<li><a href="{name}"{here}>{number}. {title}</a></li>')
         else:
             entries = [
                 f'<li><a href="#{fragment}">{title}</a></li>' for title, fragment in page.contents

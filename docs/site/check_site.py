@@ -53,6 +53,11 @@ class PageReader(HTMLParser):
         if tag == "img" and not values.get("alt"):
             self.wrong.append(f"a picture without words: {values.get('src')}")
 
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in VOID:
+            self.handle_endtag(tag)
+
     def handle_endtag(self, tag):
         if not self.open or self.open[-1] != tag:
             self.wrong.append(f"</{tag}> at line {self.getpos()[0]} closes nothing")

@@ -255,7 +255,7 @@ class Reader:
         elif keyword in ("else", "elif"):
             self.skipping[-1] = keyword == "elif"
         elif keyword == "endif":
-            if self.skipping.pop() and not any(self.skipping):  # its words were for what is left out
+            if self.skipping.pop() and not any(self.skipping):  # words for what is left out
                 self.leave_words()
         elif any(self.skipping):
             return

@@ -37,7 +37,8 @@ class Links:
         """Plain text as HTML."""
         parts, end = [], 0
         for match in NAME.finditer(text):
-            parts += [html.escape(text[end : match.start()], quote=False), self.link(match[0], root)]
+            parts.append(html.escape(text[end : match.start()], quote=False))
+            parts.append(self.link(match[0], root))
             end = match.end()
         return "".join([*parts, html.escape(text[end:], quote=False)])
 

@@ -296,13 +296,12 @@ library that knows a derivative; this page is made of the table's own words. The
 <code>b</code>), and <code>y</code> is the gate's value. A gate's downstream gradient is upstream
 times local gradient. Where a gate takes any number of operands, its one local gradient is that for
 the operand <code>x</code>.</p>
-<p>The <em>edges</em> are conventions at kinks and at the rim of the domain: operands first, then one
-local gradient for each, so that <code>(0, INF)</code> says that at 0 the local gradient is infinite.
-Outside its domain a gate gives what libm gives, mostly NaN. Angles are in radians.</p>
+<p>The <em>edges</em> are conventions at kinks and at the rim of the domain: operands first, then
+one local gradient for each, so that <code>(0, INF)</code> says that at 0 the local gradient is
+infinite. Outside its domain a gate gives what libm gives, mostly NaN. Angles are in radians.</p>
 """
 INDEX_INTRODUCTION = """<h1>Reference</h1>
 <p>Every public function and type, from the comments of the headers. Gates stand by themselves in
-<a href="gates.html">the gate table</a>, and what goes from the shell in <a href="command.html">the
-command</a>. How it all plays together is in <a
-href="../manual.html">the manual</a>.</p>
+<a href="gates.html">the gate table</a>; what goes from the shell is in <a href="command.html">the
+command</a>, and how it all plays together in <a href="../manual.html">the manual</a>.</p>
 """
