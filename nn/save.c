@@ -40,7 +40,7 @@ static ag_status append(saver *s, const char *bytes, size_t count)
 /* A number that reads back to the same bits; the shorter of two that do. The locale must be C's. */
 static ag_status append_number(saver *s, double number, int digits)
 {
-    char text[40] = NNI_NONE;
+    char text[320] = NNI_NONE; /* as long as a compiler thinks it may be */
     if (isfinite(number)) {
         (void)snprintf(text, sizeof(text), "%.*g", digits - 2, number);
         if (strtod(text, NULL) != number)
