@@ -337,7 +337,7 @@ static void put_progress(FILE *script, const descent *d, double base, size_t dra
         row[1] = d->values[i] > base ? d->values[i] - base : (double)NAN;
         row[2] = d->slopes[i] > 0 ? d->slopes[i] : (double)NAN;
         for (size_t k = 0; k < 2; k++)
-            drawn[k] += isfinite(row[1 + k]);
+            drawn[k] += isfinite(row[1 + k]) ? 1 : 0;
         i = i == last || i + stride < last ? i + stride : last;
     }
     put_table(script, "progress", (size_t)(row - rows) / 3, 3, rows);
