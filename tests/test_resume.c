@@ -267,11 +267,16 @@ static void test_killed(void **state)
         (void)fflush(NULL);
         const pid_t child = fork();
         assert_true(child >= 0);
-        if (child == 0)
-            _exit(nn_fit(model, data, &options, NULL) == AG_OK &&
-                          nn_save(model, path, NULL) == AG_OK
-                      ? 0
-                      : 1);
+        if (child == 0) {
+            const bool good =
+                nn_fit(model, data, &options, NULL) == AG_OK && nn_save(model, path, NULL) == AG_OK;
+            /* valgrind looks for leaks here, too */
+            nn_model_free(model);
+            nn_model_free(undisturbed);
+            nn_dataset_free(data);
+            nn_dataset_free(held_out);
+            _exit(good ? 0 : 1);
+        }
         const double wait = fmin(whole * (0.1 + 0.5 * nn_random_uniform(&random)), 9e8);
         (void)nanosleep(&(struct timespec){.tv_nsec = (long)wait}, NULL);
         (void)kill(child, SIGKILL);
