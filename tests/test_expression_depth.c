@@ -121,12 +121,12 @@ static void test_parentheses(void **state)
         check_result(&j, 1, 1);
         j = run("(", "x", "", n);
         check_error(&j, n, "the \"(\" is not closed");
-        j = run("", "x", ")", n);
-        check_error(&j, 2, "\")\" without a \"(\"");
-        j = run("(", "x)", ")", n);
-        check_error(&j, 2 * n + 2, "\")\" without a \"(\"");
-        assert_contains(j.printed, "\n  ...))))");
     }
+    job j = run("", "x", ")", DEEP);
+    check_error(&j, 2, "\")\" without a \"(\"");
+    j = run("(", "x)", ")", DEEP);
+    check_error(&j, 2 * DEEP + 2, "\")\" without a \"(\"");
+    assert_contains(j.printed, "\n  ...))))");
 }
 
 /* Whole numbers, exact in a float, too. */
@@ -137,11 +137,11 @@ static void test_gates(void **state)
     job j = run("-", "x", "", n);
     check_result(&j, n % 2 == 0 ? 1 : -1, n % 2 == 0 ? 1 : -1);
     assert_int_equal(j.nodes, n + 1);
-    j = run("x*", "x", "", n / 2);
-    check_result(&j, 1, (double)n / 2 + 1);
-    j = run("0+(", "x", ")", n / 4);
+    j = run("x*", "x", "", 10 * DEEP);
+    check_result(&j, 1, 10 * DEEP + 1);
+    j = run("0+(", "x", ")", 10 * DEEP);
     check_result(&j, 1, 1);
-    j = run("max_of(x,", "x", ")", n / 10);
+    j = run("max_of(x,", "x", ")", DEEP);
     check_result(&j, 1, 1);
     j = run("max(max(x,x),", "x", "", DEEP);
     check_error(&j, (size_t)DEEP * 13 - 9, "the \"(\" is not closed");
