@@ -69,15 +69,25 @@ static const ag_gate_info *find_info(const agi_trace *trace, uint32_t place)
     return gate <= AGI_PROJECT ? NULL : &ag_gate_table(NULL)[gate - AGI_PROJECT - 1];
 }
 
-/* '*' for "(a * b)" and "x1 * x2 * ..."; '^' for "pow(a, b)"; 0 for other formulas. */
+/* The character that stands where the pattern has '_'; 0 where the text is another. */
+static char match(const char *text, const char *pattern)
+{
+    char found = '\0';
+    for (; *pattern != '\0'; pattern++, text++) {
+        if (*text == '\0' || (*pattern != '_' && *text != *pattern))
+            return '\0';
+        if (*pattern == '_')
+            found = *text;
+    }
+    return *text == '\0' ? found : '\0';
+}
+
+/* '*' for "(a * b)", '+' for "x1 + x2 + ..."; '^' for "pow(a, b)"; 0 for other formulas. */
 static char find_operator(const ag_gate_info *info)
 {
-    const char *value = info->value;
-    if (info->arity == 2 && strncmp(value, "(a ", 3) == 0 && strcmp(value + 4, " b)") == 0)
-        return value[3];
-    if (info->arity == 0 && strncmp(value, "x1 ", 3) == 0 && strncmp(value + 4, " x2 ", 4) == 0)
-        return value[3];
-    return strcmp(value, "pow(a, b)") == 0 ? '^' : '\0';
+    if (strcmp(info->value, "pow(a, b)") == 0)
+        return '^';
+    return match(info->value, info->arity == 0 ? "x1 _ x2 _ ..." : "(a _ b)");
 }
 
 /* Operands can be exchanged if the two local gradients are then each other's. (If both are 0 that
