@@ -69,15 +69,25 @@ static const ag_gate_info *find_info(const agi_trace *trace, uint32_t place)
     return gate <= AGI_PROJECT ? NULL : &ag_gate_table(NULL)[gate - AGI_PROJECT - 1];
 }
 
-/* '*' for "(a * b)" and "x1 * x2 * ..."; '^' for "pow(a, b)"; 0 for other formulas. */
+/* The character that stands where the pattern has '_'; 0 where the text is another. */
+static char match(const char *text, const char *pattern)
+{
+    char found = '\0';
+    for (; *pattern != '\0'; pattern++, text++) {
+        if (*text == '\0' || (*pattern != '_' && *text != *pattern))
+            return '\0';
+        if (*pattern == '_')
+            found = *text;
+    }
+    return *text == '\0' ? found : '\0';
+}
+
+/* '*' for "(a * b)", '+' for "x1 + x2 + ..."; '^' for "pow(a, b)"; 0 for other formulas. */
 static char find_operator(const ag_gate_info *info)
 {
-    const char *value = info->value;
-    if (info->arity == 2 && strncmp(value, "(a ", 3) == 0 && strcmp(value + 4, " b)") == 0)
-        return value[3];
-    if (info->arity == 0 && strncmp(value, "x1 ", 3) == 0 && strncmp(value + 4, " x2 ", 4) == 0)
-        return value[3];
-    return strcmp(value, "pow(a, b)") == 0 ? '^' : '\0';
+    if (strcmp(info->value, "pow(a, b)") == 0)
+        return '^';
+    return match(info->value, info->arity == 0 ? "x1 _ x2 _ ..." : "(a _ b)");
 }
 
 /* Operands can be exchanged if the two local gradients are then each other's. (If both are 0 that
@@ -340,10 +350,52 @@ static void write_lettered(const canvas *c, uint32_t place)
     put(c, "</TABLE>>];\n");
 }
 
+/* Places where wires end or begin, one below the other on one side of a box. */
+static void write_side(const canvas *c, char side, uint32_t number, uint32_t *count)
+{
+    if ((*count)++ == 0)
+        put(c, "<TD><TABLE BORDER=\"0\" CELLBORDER=\"0\" CELLSPACING=\"0\" CELLPADDING=\"0\">");
+    (void)fprintf(c->file, "<TR><TD PORT=\"%c%lu\" WIDTH=\"6\" HEIGHT=\"18\">", side,
+                  number_of(number));
+    if (side == 'n')
+        (void)fprintf(c->file, "<FONT POINT-SIZE=\"8\" COLOR=\"" LETTER_COLOUR "\">%lu</FONT>",
+                      number_of(c->trace->graph->operands[c->trace->nodes[number]].b));
+    put(c, "</TD></TR>");
+}
+
+static void end_side(const canvas *c, uint32_t count)
+{
+    put(c, count > 0 ? "</TABLE></TD>" : "<TD WIDTH=\"6\"></TD>");
+}
+
+/* A call or scan: operands on the left, outputs with their numbers on the right, those that reach the
+ * root. They stand right behind it. */
+static void write_scan(const canvas *c, uint32_t place)
+{
+    const agi_trace *trace = c->trace;
+    const agi_list operands = agi_operands_at(trace, place);
+    agi_printer printer = {.file = c->file, .markup = true};
+    uint32_t in = 0, out = 0;
+    put(c, "label=<<TABLE STYLE=\"ROUNDED\" BORDER=\"1\" BGCOLOR=\"white\" CELLBORDER=\"0\" "
+           "CELLSPACING=\"0\" CELLPADDING=\"0\"><TR>");
+    for (uint32_t k = 0; k < operands.n; k++)
+        write_side(c, 'p', k, &in);
+    end_side(c, in);
+    put(c, "<TD CELLPADDING=\"5\">");
+    put_sign(&printer, trace, place, c->digits);
+    put(c, "</TD>");
+    for (uint32_t i = place + 1; i < trace->count && agi_is_output(trace, i); i++)
+        write_side(c, 'n', i, &out);
+    end_side(c, out);
+    put(c, "</TR></TABLE>>];\n");
+}
+
 static void write_gate(const canvas *c, uint32_t place)
 {
     (void)fprintf(c->file, "  gate%lu [id=\"gate%lu\", ", number_of(place), number_of(place));
-    if (has_letters_inside(c, place))
+    if (agi_is_scan(c->trace, place))
+        write_scan(c, place);
+    else if (has_letters_inside(c, place))
         write_lettered(c, place);
     else
         write_circle(c, place);
@@ -359,19 +411,6 @@ static void write_scope_name(const canvas *c, uint32_t scope)
     agi_put(&printer, graph->scope_names + graph->scopes[scope].name);
     if (number != 0)
         (void)fprintf(c->file, " %lu", number_of(number));
-}
-
-static void write_side(const canvas *c, char side, uint32_t wire, uint32_t *count)
-{
-    if ((*count)++ == 0)
-        put(c, "<TD><TABLE BORDER=\"0\" CELLBORDER=\"0\" CELLSPACING=\"0\" CELLPADDING=\"0\">");
-    (void)fprintf(c->file, "<TR><TD PORT=\"%c%lu\" WIDTH=\"6\" HEIGHT=\"18\"></TD></TR>", side,
-                  number_of(wire));
-}
-
-static void end_side(const canvas *c, uint32_t count)
-{
-    put(c, count > 0 ? "</TABLE></TD>" : "<TD WIDTH=\"6\"></TD>");
 }
 
 static void write_count(const canvas *c, uint32_t count, const char *what)
@@ -509,15 +548,16 @@ static void write_edges(const canvas *c, uint32_t place)
     const agi_drawing *drawing = c->drawing;
     const unsigned long n = number_of(place);
     const agi_list operands = agi_operands_at(c->trace, place);
-    const bool letters = has_letters_inside(c, place);
-    const uint32_t ports = letters ? operands.n : count_ports(c->trace, place);
+    const bool letters = has_letters_inside(c, place), sides = agi_is_scan(c->trace, place);
+    const uint32_t ports = letters || sides ? operands.n : count_ports(c->trace, place);
     for (uint32_t k = 0; k < operands.n; k++) {
         if (agi_is_inside(c->trace, place, k))
             continue;
         const uint32_t port = ports == 1 ? 0 : (uint32_t)((uint64_t)k * ports / operands.n);
         const uint32_t q = c->trace->places[operands.index[k]], wire = drawing->wire[q];
         (void)fprintf(c->file, "  wire%lu:p:e -> gate%lu:p%lu%s [id=\"edge%lu_%lu\"",
-                      number_of(wire), n, number_of(port), letters ? ":w" : "", n, number_of(k));
+                      number_of(wire), n, number_of(port), letters || sides ? ":w" : "", n,
+                      number_of(k));
         if (agi_gate_at(c->trace, place) == AGI_DETACH)
             put(c, ", style=dashed");
         write_length(c, wire, place);
@@ -547,19 +587,14 @@ static void write_edge_out(const canvas *c, uint32_t place)
 {
     const unsigned long n = number_of(place);
     const uint32_t box = c->drawing->box[place];
-    const bool output = agi_is_output(c->trace, place);
-    const uint32_t gate =
-        output ? c->trace->places[agi_operands_at(c->trace, place).index[0]] : place;
     if (box != AGI_NO_INDEX)
         (void)fprintf(c->file, "  scope%lu:o%lu:e", number_of(box), n);
+    else if (agi_is_output(c->trace, place))
+        (void)fprintf(c->file, "  gate%lu:n%lu:e",
+                      number_of(c->trace->places[agi_operands_at(c->trace, place).index[0]]), n);
     else
-        (void)fprintf(c->file, "  gate%lu:%se", number_of(gate),
-                      has_letters_inside(c, gate) ? "o:" : "");
-    (void)fprintf(c->file, " -> wire%lu:p:w [id=\"out%lu\", weight=4", n, n);
-    if (output && box == AGI_NO_INDEX)
-        (void)fprintf(c->file, ", taillabel=\"%lu\"",
-                      number_of(c->trace->graph->operands[c->trace->nodes[place]].b));
-    put(c, "];\n");
+        (void)fprintf(c->file, "  gate%lu:%se", n, has_letters_inside(c, place) ? "o:" : "");
+    (void)fprintf(c->file, " -> wire%lu:p:w [id=\"out%lu\", weight=4];\n", n, n);
 }
 
 static void write_all_edges(const canvas *c)

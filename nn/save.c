@@ -38,13 +38,13 @@ static ag_status append(saver *s, const char *bytes, size_t count)
 }
 
 /* A number that reads back to the same bits; the shorter of two that do. The locale must be C's. */
-static ag_status append_number(saver *s, double number, int digits)
+static ag_status append_number(saver *s, double number, bool single)
 {
-    char text[40] = NNI_NONE;
+    char text[320] = NNI_NONE; /* as long as a compiler thinks it may be */
     if (isfinite(number)) {
-        (void)snprintf(text, sizeof(text), "%.*g", digits - 2, number);
+        (void)snprintf(text, sizeof(text), single ? "%.7g" : "%.15g", number);
         if (strtod(text, NULL) != number)
-            (void)snprintf(text, sizeof(text), "%.*g", digits, number);
+            (void)snprintf(text, sizeof(text), single ? "%.9g" : "%.17g", number);
     }
     return append(s, text, strlen(text));
 }
@@ -74,8 +74,7 @@ static ag_status put_numbers(saver *s, const char *key, size_t n, const ag_real 
         if (i > 0)
             status = append(s, " ", 1);
         if (status == AG_OK)
-            status =
-                append_number(s, (double)numbers[i], sizeof(ag_real) == sizeof(float) ? 9 : 17);
+            status = append_number(s, (double)numbers[i], sizeof(ag_real) == sizeof(float));
     }
     return status == AG_OK ? put_appended(s, key) : status;
 }
@@ -147,7 +146,7 @@ static ag_status put_field(saver *s, const nni_field *field)
         break;
     case NNI_REAL:
         memcpy(&real, from, sizeof(real));
-        const ag_status status = append_number(s, real, 17);
+        const ag_status status = append_number(s, real, false);
         return status == AG_OK ? put_appended(s, field->key) : status;
     }
     (void)snprintf(text, sizeof(text), "%llu", number);

@@ -10,6 +10,7 @@
 #include "testing.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 /* Blocks that live, requests since counting began, and the request that fails (0: none), alone or
  * with all after it. */
@@ -71,6 +72,14 @@ static inline size_t fail_each_request(bool (*attempt)(void *context), void *con
         }
     }
     return failed;
+}
+
+/* nanoseconds, from anywhere; for choosing how long to wait, never for judging */
+static inline double read_nanoseconds(void)
+{
+    struct timespec now;
+    (void)timespec_get(&now, TIME_UTC);
+    return 1e9 * (double)now.tv_sec + (double)now.tv_nsec;
 }
 
 static inline void assert_same_names(size_t count, char *const *a, char *const *b)

@@ -752,6 +752,65 @@ static void test_random_graphs(void **state)
     assert_true(boxes > drawings / 20 && frames > drawings / 20);
 }
 
+/* ---- Graphviz -------------------------------------------------------------------------------- */
+
+/* Lays a drawing out; complaints go where the SVG goes, which is to be freed. */
+static char *lay_out(ag_value root, const ag_dot_options *options)
+{
+    enum {
+        SVG_SIZE = 1 << 20
+    };
+    FILE *dot = tmpfile();
+    assert_non_null(dot);
+    assert_int_equal(ag_write_dot(root, dot, options), AG_OK);
+    rewind(dot);
+    char command[64];
+    (void)snprintf(command, sizeof(command), "dot -Tsvg 2>&1 <&%d", fileno(dot));
+    FILE *pipe = popen(command, "r");
+    assert_non_null(pipe);
+    char *svg = calloc(1, SVG_SIZE);
+    assert_non_null(svg);
+    (void)fread(svg, 1, SVG_SIZE - 1, pipe);
+    assert_int_equal(pclose(pipe), 0);
+    fclose(dot);
+    if (strncmp(svg, "<?xml", 5) != 0 || strstr(svg, "Warning") != NULL)
+        fail_msg("%.400s", svg);
+    return svg;
+}
+
+static void test_graphviz(void **state)
+{
+    (void)state;
+    if (system("dot -V >/dev/null 2>&1") != 0)
+        skip();
+    ag_graph *graph = ag_graph_new(NULL);
+    const ag_value y = record_net(graph, true);
+    char *svg = lay_out(y, &(ag_dot_options){.local_gradients = true});
+    assert_contains(svg, "<g id=\"gate15\" class=\"node\">");
+    assert_contains(svg, "<g id=\"wire15\" class=\"node\">");
+    assert_contains(svg, "<g id=\"edge15_3\" class=\"edge\">");
+    assert_contains(svg, "<g id=\"out15\" class=\"edge\">");
+    assert_contains(svg, "<g id=\"scope1\" class=\"cluster\">");
+    free(svg);
+    svg = lay_out(y, &(ag_dot_options){.fold = 1});
+    assert_contains(svg, "<g id=\"scope4\" class=\"node\">");
+    assert_contains(svg, "<g id=\"in4_9\" class=\"edge\">");
+    free(svg);
+    ag_graph_free(graph);
+    for (uint64_t seed = 100; seed < 105; seed++) {
+        graph = ag_graph_new(NULL);
+        machine *m = new_machine(graph, seed);
+        begin_machine(m);
+        for (int step = 0; step < 150; step++) {
+            (void)step_machine(m);
+            ag_clear_error(graph);
+        }
+        free(lay_out(m->values[m->count - 1], &(ag_dot_options){.fold = seed % 3}));
+        ag_graph_free(graph);
+        free(m);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -773,6 +832,7 @@ int main(void)
         cmocka_unit_test(test_a_buffer),
         cmocka_unit_test(test_scopes_within_scopes),
         cmocka_unit_test(test_random_graphs),
+        cmocka_unit_test(test_graphviz),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

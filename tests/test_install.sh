@@ -38,6 +38,35 @@ step 'the public headers are installed, and only they'
 diff <(find "$root"/*/wengert -type f -printf '%f\n' | sort) \
     <(find "$include/wengert" -type f -printf '%f\n' | sort) || fail 'the lists differ'
 
+program=$(find "$scratch/installed" -path '*/bin/wengert')
+if [ -n "$program" ]; then # not with -Dtools=false
+    step 'the program'
+    [ "$("$program" --version)" = "wengert $(pkg-config --modversion wengert)" ] ||
+        fail 'its version is not the library'"'"'s'
+    diff <(printf 'value  1.79176\nd/dx   0.5\nd/dy   0.333333\n') \
+        <("$program" grad 'log(x*y)' x=2 y=3) || fail 'its numbers differ'
+
+    step 'its manual page and completions, where they are looked for'
+    share=$(dirname "$(dirname "$program")")/share
+    diff <("$program" --manual) "$share/man/man1/wengert.1" || fail 'another manual page'
+    diff <("$program" --bash-completion) "$share/bash-completion/completions/wengert.bash" ||
+        fail 'another completion for bash'
+    diff <("$program" --zsh-completion) "$share/zsh/site-functions/_wengert" ||
+        fail 'another completion for zsh'
+    if command -v man >/dev/null; then
+        page=$(MANPATH=$share/man man -P cat wengert)
+        grep -q 'wengert grad' <<<"$page" || fail 'man does not show the page'
+    fi
+    loader=/usr/share/bash-completion/bash_completion
+    if [ -e "$loader" ]; then
+        # a shell that has never heard of the program finds its completion by the name
+        XDG_DATA_DIRS=$share PATH=${program%/*}:$PATH bash -c '
+            source "$1" && _completion_loader wengert
+            complete -p wengert' bash "$loader" | grep -q _wengert ||
+            fail 'bash does not find the completion'
+    fi
+fi
+
 read -r -a cflags <<<"$(pkg-config --cflags wengert)"
 read -r -a libs <<<"$(pkg-config --libs wengert)"
 warnings=(-Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wdouble-promotion -Wvla -Werror)

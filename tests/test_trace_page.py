@@ -94,6 +94,14 @@ def read_page(wengert, chromium, directory):
     return json.loads(html.unescape(found[1]))
 
 
+def refuse_large(wengert, directory):
+    """A graph that nobody could look at makes no page, and says so."""
+    result = subprocess.run([wengert, "explain", "+".join(["x*x"] * 600), "x=1", "--html", "large.html"],
+                            cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert result.returncode == 1 and b"1200 nodes" in result.stderr, result
+    assert list(directory.iterdir()) == []
+
+
 def close(text, number):
     assert text is not None and math.isclose(float(text), number, rel_tol=2e-5, abs_tol=1e-12), \
         f"{text} is not {number}"
@@ -122,6 +130,7 @@ def main():
         print("skipped: there is no", "chromium" if chromium is None else "dot")
         return 77
     with tempfile.TemporaryDirectory() as directory:
+        refuse_large(wengert, pathlib.Path(directory))
         report = read_page(wengert, chromium, pathlib.Path(directory))
     values, gradients = circuit()
     clicks = report["clicks"]

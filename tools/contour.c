@@ -89,12 +89,17 @@ static void space_by_decades(levels *l, double base, double sign, double low, do
         }
 }
 
-/* Decades away from one end of the values where they are crowded. */
+/* Decades away from the end at which the values are crowded: from 0 where that makes rounder levels,
+ * which it does if it is not far beyond that end. */
 static void space_from(levels *l, double end, double sign, double near, double far)
 {
-    const double low = fmax(near, far * 1e-9);
-    const bool from_zero = sign * end >= 0 && sign * end <= near;
-    space_by_decades(l, from_zero ? 0 : end, sign, low, far);
+    const double distance = sign * end, low = fmax(near, far * 1e-9);
+    if (distance >= 0 && distance < far / 4) {
+        space_by_decades(l, 0, sign, fmax(low, distance), far + distance);
+    } else {
+        const double unit = pow(10, floor(log10(low)));
+        space_by_decades(l, sign * floor(distance / unit) * unit, sign, low, far);
+    }
 }
 
 static levels choose_levels(size_t n, const double *sorted, bool valley)

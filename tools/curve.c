@@ -160,6 +160,11 @@ static span widen(span s)
 
 /* ---- Gaps ------------------------------------------------------------------------------------ */
 
+enum {
+    DEPTH = 2, /* a jump, and two where its middle is a value of its own */
+    MOST = 10  /* points that join adds then */
+};
+
 typedef struct line {
     size_t count;
     double *points; /* x and y */
@@ -210,29 +215,28 @@ static bool find_jump(const curve *c, size_t output, point *left, point *right)
     return true;
 }
 
-/* The points from left to right, both finite; left is there already. */
-static void join(const curve *c, size_t output, double least, point left, point right, int depth,
+/* The points from left to right, both finite; left is there already. Jumps of less than a hundredth
+ * of the height are not looked at, and beside a jump only those that can be seen: towards a pole it
+ * is all jumps. */
+static void join(const curve *c, size_t output, double height, point left, point right, int depth,
                  line *l)
 {
+    const double difference = fabs(right.y - left.y);
+    const bool looked_at = depth == 0 || (depth < DEPTH && difference < height);
     point before = left, after = right;
-    if (depth > 0 && fabs(right.y - left.y) > least && find_jump(c, output, &before, &after)) {
-        join(c, output, least, left, before, depth - 1, l);
+    if (looked_at && difference > height / 100 && find_jump(c, output, &before, &after)) {
+        join(c, output, height, left, before, depth + 1, l);
         add_point(l, (double)NAN, (double)NAN);
         add_point(l, after.x, after.y);
-        join(c, output, least, after, right, depth - 1, l);
+        join(c, output, height, after, right, depth + 1, l);
     } else if (right.x > left.x) {
         add_point(l, right.x, right.y);
     }
 }
 
-/* The points of an output, with a NaN for each gap and both of its edges. Jumps of less than a
- * hundredth of the height are not looked at. */
+/* The points of an output, with a NaN for each gap and both of its edges. */
 static void trace(const curve *c, size_t output, double height, line *l)
 {
-    enum {
-        DEPTH = 2, /* a jump, and two where its middle is a value of its own */
-        MOST = 10  /* points that join adds then */
-    };
     l->points = allocate(MOST * c->count, 2 * sizeof(*l->points));
     l->count = 0;
     for (size_t i = 0; i < c->count; i++) {
@@ -240,7 +244,7 @@ static void trace(const curve *c, size_t output, double height, line *l)
         point right = {c->x[i], result(c, output, i)};
         const bool was = i > 0 && isfinite(left.y), is = isfinite(right.y);
         if (was && is) {
-            join(c, output, height / 100, left, right, DEPTH, l);
+            join(c, output, height, left, right, 0, l);
         } else if (was) {
             find_edge(c, output, &left.x, &left.y, right.x);
             add_point(l, left.x, left.y);

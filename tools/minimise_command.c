@@ -322,41 +322,64 @@ static int draw_curve(plot *p, const descent *d)
     return close_plot(p, true);
 }
 
-/* More inputs than a picture has axes: value and gradient against the step. */
-static int draw_progress(plot *p, const descent *d)
+/* The block $progress: steps, values above a base, slopes; NaN for what has no place on a
+ * logarithmic axis. Not all of many steps, but the first and the last. How many of the values and of
+ * the slopes have a place. */
+static void put_progress(FILE *script, const descent *d, double base, size_t drawn[2])
 {
     enum {
         POINTS = 2000
     };
-    double lowest = INFINITY;
-    size_t finite = 0;
-    for (size_t i = 0; i < d->count; i++)
-        if (isfinite(d->values[i])) {
-            lowest = fmin(lowest, d->values[i]);
-            finite++;
-        }
-    if (finite == 0)
-        return refuse_picture(p);
-    const double base = lowest > 0 ? 0 : lowest;
-    const size_t stride = 1 + d->count / POINTS;
-    double *rows = allocate(d->count / stride + 2, 3 * sizeof(*rows));
-    size_t n = 0;
-    for (size_t i = 0; i < d->count;
-         i += i + 1 < d->count && i + stride >= d->count ? d->count - 1 - i : stride) {
-        rows[3 * n] = (double)i;
-        rows[3 * n + 1] = d->values[i] > base ? d->values[i] - base : (double)NAN;
-        rows[3 * n++ + 2] = d->slopes[i] > 0 ? d->slopes[i] : (double)NAN;
+    const size_t last = d->count - 1, stride = 1 + last / POINTS;
+    double *rows = allocate(last / stride + 2, 3 * sizeof(*rows)), *row = rows;
+    for (size_t i = 0; i <= last; row += 3) {
+        row[0] = (double)i;
+        row[1] = d->values[i] > base ? d->values[i] - base : (double)NAN;
+        row[2] = d->slopes[i] > 0 ? d->slopes[i] : (double)NAN;
+        for (size_t k = 0; k < 2; k++)
+            drawn[k] += isfinite(row[1 + k]) ? 1 : 0;
+        i = i == last || i + stride < last ? i + stride : last;
     }
-    put_titles(p->script, d);
-    put_table(p->script, "progress", n, 3, rows);
+    put_table(script, "progress", (size_t)(row - rows) / 3, 3, rows);
     free(rows);
-    (void)fputs("set logscale y\nset format y '10^{%T}'\nset xlabel 'step'\n", p->script);
+}
+
+/* A descent that ended where it began, at a value that no logarithmic axis has. */
+static int draw_start(plot *p, const descent *d)
+{
+    const double value = d->values[0];
+    if (!isfinite(value))
+        return refuse_picture(p);
+    put_table(p->script, "start", 1, 2, (const double[]){0, value});
     (void)fprintf(p->script,
-                  "set xrange [0:%zu]\n"
-                  "plot $progress using 1:2 with lines linestyle 1 title '%s', "
-                  "$progress using 1:3 with lines linestyle 2 title '|gradient|'\n",
-                  d->count > 1 ? d->count - 1 : 1,
-                  base < 0 || lowest <= 0 ? "value - the lowest" : "value");
+                  "set xlabel 'step'\nset xrange [-1:1]\nset yrange [%.17g:%.17g]\n"
+                  "plot $start using 1:2 with points linestyle 1 title 'value'\n",
+                  value - fmax(1, fabs(value)), value + fmax(1, fabs(value)));
+    return close_plot(p, true);
+}
+
+/* More inputs than a picture has axes: value and gradient against the step. */
+static int draw_progress(plot *p, const descent *d)
+{
+    double lowest = (double)INFINITY;
+    for (size_t i = 0; i < d->count; i++)
+        if (isfinite(d->values[i]))
+            lowest = fmin(lowest, d->values[i]);
+    put_titles(p->script, d);
+    size_t drawn[2] = {0};
+    put_progress(p->script, d, lowest > 0 ? 0 : lowest, drawn);
+    if (drawn[0] + drawn[1] == 0)
+        return draw_start(p, d);
+    const char *title = lowest > 0 ? "value" : "value - the lowest";
+    (void)fprintf(p->script,
+                  "set logscale y\nset format y '10^{%%T}'\nset xlabel 'step'\n"
+                  "set xrange [0:%zu]\nplot ",
+                  d->count > 1 ? d->count - 1 : 1);
+    if (drawn[0] > 0)
+        (void)fprintf(p->script, "$progress using 1:2 with lines linestyle 1 title '%s'%s", title,
+                      drawn[1] > 0 ? ", " : "\n");
+    if (drawn[1] > 0)
+        (void)fputs("$progress using 1:3 with lines linestyle 2 title '|gradient|'\n", p->script);
     return close_plot(p, true);
 }
 
@@ -493,8 +516,8 @@ const subcommand minimise_command = {
         "    lbfgs     a model of the curvature, and a search along each direction\n"
         "              (Nocedal, 1980)\n"
         "\n"
-        "--plot draws the path: on a map with contours where two inputs move, on the curve\n"
-        "where one does; for more, value and gradient against the step.\n"
+        "--plot draws the path: on a map with contours where two inputs move, on the\n"
+        "curve where one does; for more, value and gradient against the step.\n"
         "\n"
         "The exit status is 1 where the value or the gradient is not finite, so where it\n"
         "diverged; not where steps or lower points ran out.\n",

@@ -2,7 +2,7 @@
  *
  * Runs what draws, between two files that have no name or not yet their own.
  */
-#define _POSIX_C_SOURCE 200809L
+#define _XOPEN_SOURCE 700 /* realpath */
 #include "picture_file.h"
 
 #include <errno.h>
@@ -91,7 +91,7 @@ static bool open_up(int file)
     return fchmod(file, 0666 & ~mask) == 0;
 }
 
-/* A file that is there is replaced only by a whole one. */
+/* A file that is there is replaced only by a whole one; a link to it stays a link. */
 static int draw_into_place(const command_line *a, FILE *script, const char *const *argv,
                            const char *package, const char *path)
 {
@@ -99,8 +99,10 @@ static int draw_into_place(const command_line *a, FILE *script, const char *cons
     struct stat there;
     if (stat(path, &there) == 0 && !S_ISREG(there.st_mode))
         return fail(a, FAILED, "%s: not an ordinary file", path);
-    char *name = allocate(strlen(path) + sizeof(suffix), 1);
-    strcat(strcpy(name, path), suffix);
+    char *linked = realpath(path, NULL); /* NULL: there is none yet */
+    const char *place = linked == NULL ? path : linked;
+    char *name = allocate(strlen(place) + sizeof(suffix), 1);
+    strcat(strcpy(name, place), suffix);
     const int descriptor = mkstemp(name);
     FILE *out = descriptor < 0 ? NULL : fdopen(descriptor, "w");
     int status = DONE;
@@ -109,13 +111,14 @@ static int draw_into_place(const command_line *a, FILE *script, const char *cons
     } else {
         status = draw_script(a, script, argv, package, path, out);
         const bool good = open_up(descriptor);
-        if ((fclose(out) != 0 || !good || (status == DONE && rename(name, path) != 0)) &&
+        if ((fclose(out) != 0 || !good || (status == DONE && rename(name, place) != 0)) &&
             status == DONE)
             status = fail(a, FAILED, "%s: %s", path, strerror(errno));
     }
     if (status != DONE && descriptor >= 0)
         (void)unlink(name);
     free(name);
+    free(linked);
     return status;
 }
 

@@ -104,8 +104,8 @@ static int draw_curve(plot *p, const curve *c)
     return close_plot(p, true);
 }
 
-/* Arrows of one length uphill, as they look on the map. */
-static void put_arrows(FILE *script, const map *m)
+/* Arrows of one length uphill, as they look on the map. false: it is flat. */
+static bool put_arrows(FILE *script, const map *m)
 {
     enum {
         ARROWS = 16
@@ -118,10 +118,12 @@ static void put_arrows(FILE *script, const map *m)
     map coarse;
     sample_map(&coarse, m->sampler, m->across, m->up, m->base, low, high, ARROWS, ARROWS);
     double arrows[ARROWS * ARROWS][4];
+    bool any = false;
     for (size_t i = 0; i < (size_t)(ARROWS * ARROWS); i++) {
         const double dx = coarse.results[3 * i + 1], dy = coarse.results[3 * i + 2];
         const double seen = hypot(dx / width, dy / height);
         const bool drawn = isfinite(seen) && seen > 0;
+        any = any || drawn;
         arrows[i][2] = drawn ? dx / seen * length : (double)NAN;
         arrows[i][3] = drawn ? dy / seen * length : (double)NAN;
         arrows[i][0] = coarse.x[i % ARROWS] - arrows[i][2] / 2;
@@ -129,14 +131,13 @@ static void put_arrows(FILE *script, const map *m)
     }
     free_map(&coarse);
     put_table(script, "arrows", (size_t)(ARROWS * ARROWS), 4, arrows[0]);
+    return any;
 }
 
 static int draw_map(plot *p, const map *m)
 {
     const circuit *inputs = m->sampler->circuit;
-    const bool arrows = m->sampler->outputs > 1;
-    if (arrows)
-        put_arrows(p->script, m);
+    const bool arrows = m->sampler->outputs > 1 && put_arrows(p->script, m);
     put_title(p->script, inputs->length, inputs->text, NULL);
     if (!put_map(p, m, false))
         return refuse_picture(p);
@@ -267,9 +268,9 @@ const subcommand plot_command = {
         "jumps or is not defined the curve has a gap, and a pole does not squash the\n"
         "rest. With --gradient the derivative is beside it.\n"
         "\n"
-        "Over ranges of two inputs it draws a map with contour lines: at even steps, or by\n"
-        "decades where most values are crowded at one end. There, --gradient draws arrows\n"
-        "uphill.\n"
+        "Over ranges of two inputs it draws a map with contour lines: at even steps, or\n"
+        "by decades where most values are crowded at one end. There, --gradient draws\n"
+        "arrows uphill.\n"
         "\n"
         "The picture's name says what it is: .svg, .png, .pdf, or .gp for the script from\n"
         "which gnuplot draws it, with the numbers in it, to change it by hand.\n",

@@ -37,7 +37,8 @@ static void put_text(FILE *file, const char *text)
 typedef struct page {
     const circuit *circuit;
     steps steps;
-    double *sums; /* gradients so far */
+    double *sums;  /* gradients so far */
+    FILE *picture; /* SVG; NULL: there is none */
     FILE *file;
 } page;
 
@@ -210,22 +211,44 @@ static void copy_picture(FILE *from, FILE *to)
     }
 }
 
-static void put_picture(const page *p)
+/* Of a graph that is too large to be drawn there is no page either. One that can't be drawn for
+ * another reason, which was said, goes without. */
+static int draw_picture(page *p)
 {
     static const char *const dot[] = {"dot", "-Tsvg", NULL};
     const command_line *a = p->circuit->arguments;
     FILE *script = begin_script(a), *picture = begin_script(a);
-    if (script != NULL && picture != NULL &&
-        ag_write_dot(p->circuit->root, script, &(ag_dot_options){.digits = p->circuit->digits}) ==
-            AG_OK &&
-        draw_script(a, script, dot, "graphviz", "the page's picture", picture) == DONE)
-        copy_picture(picture, p->file);
-    else
-        (void)fputs("<p>The graph's picture could not be drawn.</p>", p->file);
+    int status = script == NULL || picture == NULL ? FAILED : DONE;
+    if (status == DONE && ag_write_dot(p->circuit->root, script,
+                                       &(ag_dot_options){.digits = p->circuit->digits}) != AG_OK)
+        status = fail_circuit(p->circuit);
+    p->picture = picture;
+    if (status == DONE &&
+        draw_script(a, script, dot, "graphviz", "the page's picture", picture) != DONE) {
+        (void)fclose(picture);
+        p->picture = NULL;
+    }
     if (script != NULL)
         (void)fclose(script);
-    if (picture != NULL)
-        (void)fclose(picture);
+    return status;
+}
+
+static void put_picture(const page *p)
+{
+    if (p->picture != NULL)
+        copy_picture(p->picture, p->file);
+    else
+        (void)fputs("<p>The graph's picture could not be drawn.</p>", p->file);
+}
+
+/* The expression's beginning, up to a whole character. */
+static void put_title(const page *p)
+{
+    size_t length = p->circuit->length < 200 ? p->circuit->length : 200;
+    while (length > 0 && length < p->circuit->length &&
+           ((unsigned char)p->circuit->text[length] & 0xC0) == 0x80)
+        length--;
+    put_escaped(p->file, length, p->circuit->text);
 }
 
 static void put_marked(const page *p, const char *mark, size_t length)
@@ -233,9 +256,8 @@ static void put_marked(const page *p, const char *mark, size_t length)
     static const struct {
         const char *mark;
         void (*put)(const page *page);
-    } parts[] = {{"PICTURE", put_picture}, {"STEPS", put_steps}, {"NODES", put_nodes}};
-    if (strncmp(mark, "TITLE", length) == 0)
-        put_escaped(p->file, p->circuit->length < 200 ? p->circuit->length : 200, p->circuit->text);
+    } parts[] = {
+        {"TITLE", put_title}, {"PICTURE", put_picture}, {"STEPS", put_steps}, {"NODES", put_nodes}};
     for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
         if (strncmp(mark, parts[i].mark, length) == 0)
             parts[i].put(p);
@@ -254,21 +276,29 @@ static void put_page(const page *p)
     (void)fputs(at, p->file);
 }
 
+static int write_page(page *p, const char *path)
+{
+    int status = draw_picture(p);
+    if (status != DONE)
+        return status;
+    p->file = begin_script(p->circuit->arguments);
+    if (p->file == NULL)
+        return FAILED;
+    p->sums = allocate(p->steps.count, sizeof(*p->sums));
+    put_page(p);
+    status = end_script(p->circuit->arguments, p->file, NULL, NULL, path);
+    free(p->sums);
+    return status;
+}
+
 int write_trace_page(const circuit *c, const char *path)
 {
     page p = {.circuit = c};
     int status = find_steps(c, &p.steps);
-    if (status == DONE) {
-        p.sums = allocate(p.steps.count, sizeof(*p.sums));
-        p.file = begin_script(c->arguments);
-        if (p.file == NULL) {
-            status = FAILED;
-        } else {
-            put_page(&p);
-            status = end_script(c->arguments, p.file, NULL, NULL, path);
-        }
-        free(p.sums);
-    }
+    if (status == DONE)
+        status = write_page(&p, path);
+    if (p.picture != NULL)
+        (void)fclose(p.picture);
     free_steps(&p.steps);
     return status;
 }

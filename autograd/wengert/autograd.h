@@ -518,8 +518,8 @@ typedef struct ag_dot_options {
  * the wire of a variable begins with its name. A gate is a circle with its sign or name, and with
  * the number if one of its two operands is a constant without a name ("+1"). Operands enter from top
  * to bottom, and where they can't be exchanged they have the letters of the gate's formula (a, b).
- * Gates of pairs, of coefficients and of three operands are boxes with room for these. Values are
- * called as ag_explain calls them.
+ * Gates of pairs, of coefficients or of three operands, and programs, are boxes with room for these.
+ * Values are called as ag_explain calls them.
  *
  * A box stands for the gates of a scope. Values that go in or come out keep their wires; a leaf
  * without a name that one gate inside uses, and nothing else, goes into the box: weights do, inputs

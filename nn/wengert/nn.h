@@ -444,8 +444,8 @@ typedef struct nn_training {
  * nn_forget_training or nn_model_free. */
 AG_API const nn_training *nn_model_training(const nn_model *model);
 
-/* Drops what only resuming needs, so that the file is smaller: with nn_adam, by some six sevenths.
- * Parameters, names and standardisation stay. */
+/* Drops what only resuming needs, so that the file is smaller: with nn_adam, by some five sixths.
+ * Parameters, names and standardisation stay. Not from on_epoch, whose training needs it. */
 AG_API void nn_forget_training(nn_model *model);
 
 /* Mean loss over some rows of data and its gradient, through a graph, gate by gate: what nn_fit
