@@ -151,7 +151,7 @@ class Grad(Case):
             ("a = x*x; tanh(a)", 0.5, math.tanh(0.25), 1 - math.tanh(0.25) ** 2),
         ]:
             if value is None:
-                self.refuse(FAILED, "grad", expression, f"x={x}", "--json")
+                self.refuse(MISUSED, "grad", expression, f"x={x}", "--json")
                 continue
             result = self.json("grad", expression, f"x={x!r}")
             self.close(result["value"], value, expression)
@@ -399,13 +399,13 @@ class Sources(Case):
 
     def test_nothing(self):
         for arguments in [("",), ("-",), ("-f", os.devnull), ("# a comment",)]:
-            self.assertIn("expected an expression", self.refuse(FAILED, "grad", *arguments))
+            self.assertIn("expected an expression", self.refuse(MISUSED, "grad", *arguments))
 
     def test_garbage(self):
         bytes_of_all_kinds = bytes(range(256)) * 40
         for text in [b"\0", b"\xff\xfe", b"x\0y", bytes_of_all_kinds, b"\x1b[31mx"]:
             said = run("grad", "-", "x=1", stdin=text)
-            self.assertEqual(said.returncode, FAILED)
+            self.assertEqual(said.returncode, MISUSED)
             self.assertRegex(said.stderr, rb"\Astandard input:\d+:\d+: ")
             self.assertNotRegex(said.stderr, rb"[\0-\x08\x0b-\x1f\x7f]")
 
@@ -423,10 +423,10 @@ class Sources(Case):
         self.assertEqual(self.succeed("grad", "-", "x=3", stdin=text), "value  3\nd/dx   1\n")
         text = b"sin(" * deep + b"x" + b")" * deep
         self.assertEqual(self.succeed("grad", "-", "x=0", stdin=text), "value  0\nd/dx   1\n")
-        self.assertIn("not closed", self.refuse(FAILED, "grad", "-", "x=1", stdin=text[:-1]))
+        self.assertIn("not closed", self.refuse(MISUSED, "grad", "-", "x=1", stdin=text[:-1]))
 
     def test_errors_point(self):
-        said = self.refuse(FAILED, "grad", "2*(x + yy)", "x=1", "y=2")
+        said = self.refuse(MISUSED, "grad", "2*(x + yy)", "x=1", "y=2")
         first, line, caret = said.splitlines()
         self.assertTrue(first.startswith("expression:1:8: "), first)
         self.assertIn("did you mean", first)

@@ -128,7 +128,8 @@ static int record(circuit *c)
     if (!ag_is_null(c->root))
         return DONE;
     print_expression_error(stderr, c->source, c->length, c->text, &error);
-    return FAILED;
+    /* so that a check that fails is told from one that could not be begun */
+    return error.status == AG_PARSE || error.status == AG_INVALID_ARGUMENT ? MISUSED : FAILED;
 }
 
 int open_circuit(circuit *c, const command_line *a, bool ranges)

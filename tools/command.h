@@ -5,8 +5,9 @@
  * of its options.
  *
  * A command returns the program's exit status: DONE, FAILED (said on stderr: what it was asked for
- * can't be done, or a check failed), MISUSED (the command line is wrong). What it was asked for goes
- * to stdout, as text or, with --json, as one JSON value; everything else goes to stderr.
+ * can't be done, or a check failed), MISUSED (the command line or the expression is wrong). What it
+ * was asked for goes to stdout, as text or, with --json, as one JSON value; everything else goes to
+ * stderr.
  */
 #ifndef WENGERT_COMMAND_H
 #define WENGERT_COMMAND_H

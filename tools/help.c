@@ -291,7 +291,7 @@ void print_manual_page(FILE *file)
     (void)fputs(".SH EXIT STATUS\n"
                 ".TP\n0\nIt is done.\n"
                 ".TP\n1\nIt could not be done, or a check failed.\n"
-                ".TP\n2\nThe command line is wrong.\n"
+                ".TP\n2\nThe command line is wrong, or the expression.\n"
                 ".SH SEE ALSO\n"
                 ".BR dot (1),\n.BR gnuplot (1)\n",
                 file);
