@@ -124,7 +124,7 @@ def circuit():
 
 
 def main():
-    wengert = sys.argv[1]
+    wengert = os.path.abspath(sys.argv[1])
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None or shutil.which("dot") is None:
         print("skipped: there is no", "chromium" if chromium is None else "dot")
