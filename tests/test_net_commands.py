@@ -269,7 +269,8 @@ class Life(unittest.TestCase):
             if (self.scratch / "net").exists():
                 break
         out, err = process.communicate(timeout=60)
-        if process.returncode == DONE:  # a second signal may have come before the first was heard
+        self.assertNotEqual(process.returncode, DONE)
+        if process.returncode == FAILED:  # a second signal may have come before the first was heard
             self.assertIn(b"--resume", err)
             self.assertIn(b"saved net", out)
             read_tensors(self.scratch / "net")
@@ -317,6 +318,12 @@ class Life(unittest.TestCase):
         self.refuse(["bad.csv", "line 2", "column 2"], "train", "bad.csv", "-q", status=FAILED)
         self.refuse(["nothing.csv"], "train", "nothing.csv", "-q", status=FAILED)
         self.refuse(["--hidden"], "train", "iris.csv", "--hidden", "3,,4")
+        self.refuse(["iris.csv", "over"], "train", "iris.csv", "-q", "--save", "./iris.csv")
+        self.refuse(["same file"], "train", "iris.csv", "--save", "z.gp", "--curve", "z.gp")
+        self.assertEqual((self.scratch / "iris.csv").read_text(), self.iris)
+        (self.scratch / "e.dot").write_text("x^2")
+        self.refuse(["e.dot", "over"], "draw", "--file", "e.dot", "x=1", "-o", "e.dot")
+        self.assertEqual((self.scratch / "e.dot").read_text(), "x^2")
         self.refuse(["--activation"], "train", "iris.csv", "--activation", "tan")
         self.refuse(["--patience"], "train", "iris.csv", "--patience", "3", "--held-out", "0")
         self.refuse(["--resume", "--save"], "train", "iris.csv", "--resume")

@@ -100,6 +100,9 @@ def refuse_large(wengert, directory):
                             cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert result.returncode == 1 and b"1200 nodes" in result.stderr, result
     assert list(directory.iterdir()) == []
+    both = subprocess.run([wengert, "explain", "x^2", "x=3", "--html", "both.html", "--json"],
+                          cwd=directory, stdout=subprocess.PIPE, check=True)
+    assert json.loads(both.stdout)["nodes"][0]["gradient"] == 6, both.stdout
 
 
 def close(text, number):

@@ -17,10 +17,21 @@ enum {
     NOT_RUN = 126
 };
 
+int keep_source(const command_line *a, const char *from, const char *to)
+{
+    struct stat source, target;
+    if (from == NULL || to == NULL || stat(from, &source) != 0 || stat(to, &target) != 0 ||
+        source.st_dev != target.st_dev || source.st_ino != target.st_ino)
+        return DONE;
+    return fail(a, MISUSED, "%s: it would be written over what is read from %s", to, from);
+}
+
 const char *find_ending(const command_line *a, const char *path, const char *endings)
 {
     const char *slash = strrchr(path, '/'), *dot = strrchr(slash == NULL ? path : slash, '.');
     const size_t length = dot == NULL ? 0 : strlen(dot + 1);
+    if (keep_source(a, get_option(a, "file"), path) != DONE)
+        return NULL;
     for (const char *at = endings; length > 0 && *at != '\0';) {
         const size_t word = strcspn(at, " ");
         if (word == length && strncmp(at, dot + 1, length) == 0)

@@ -9,8 +9,13 @@
 #include "command.h"
 
 /* The ending of a path ("svg"), which must be one of `endings` ("svg png pdf dot"). NULL, and said:
- * it is not. */
+ * it is not, or the
+ * file is the one of --file. */
 const char *find_ending(const command_line *arguments, const char *path, const char *endings);
+
+/* MISUSED, and said, if `to`, which is to be written, is the file that `from` is read from. Either may
+ * be NULL. */
+int keep_source(const command_line *arguments, const char *from, const char *to);
 
 /* Where the script is written: begin, write to the FILE, end. NULL, and said, on a failure. */
 FILE *begin_script(const command_line *arguments);

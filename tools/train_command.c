@@ -6,6 +6,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "gnuplot.h"
 #include "net_command.h"
+#include "picture_file.h"
 
 #include <float.h>
 #include <math.h>
@@ -198,9 +199,11 @@ static int open_data(training *t)
         t->held_out = recall_held_out(t);
     if (t->held_out > 0 &&
         nn_split(t->data, 1 - t->held_out, t->seed, &t->train, &t->held) != AG_OK)
-        return fail(a, FAILED,
-                    "%s: %zu rows can't be split into a part to train on and one of %g to hold out",
-                    t->path, nn_rows(t->data), t->held_out);
+        return fail(
+            a, FAILED,
+            "%s: %zu rows of %zu classes can't be split into a part to train on and one of %g "
+            "to hold out; --held-out 0 holds none, --regression predicts numbers",
+            t->path, nn_rows(t->data), nn_classes(t->data), t->held_out);
     t->options.seed = t->seed;
     t->options.held_out = t->held;
     return DONE;
@@ -364,8 +367,9 @@ static int tell(const training *t)
         print_json(t, &train, t->held == NULL ? NULL : &held);
     else if (status == DONE)
         print_outcome(t, &train, t->held == NULL ? NULL : &held);
-    if (status == DONE && interrupted && t->save != NULL)
-        (void)fputs("interrupted; the same command with --resume goes on\n", stderr);
+    if (status == DONE && interrupted)
+        status = fail(t->arguments, FAILED, "interrupted%s",
+                      t->save == NULL ? "" : "; the same command with --resume goes on");
     free_judgement(&train);
     free_judgement(&held);
     return status;
@@ -415,7 +419,13 @@ static int run(const command_line *a)
     if (a->count != 1)
         return fail(a, MISUSED, "expected a file of data: wengert train iris.csv; see --help");
     t.path = a->operands[0];
-    int status = curve == NULL ? DONE : open_plot(&loss, a, curve);
+    int status = keep_source(a, t.path, t.save);
+    if (status == DONE)
+        status = keep_source(a, t.path, curve);
+    if (status == DONE && curve != NULL && t.save != NULL && strcmp(curve, t.save) == 0)
+        status = fail(a, MISUSED, "--save and --curve name the same file");
+    if (status == DONE && curve != NULL)
+        status = open_plot(&loss, a, curve);
     if (status != DONE)
         return status;
     status = read_fit_options(&t);
@@ -454,7 +464,7 @@ const subcommand train_command = {
         "\n"
         "With --save, the net is saved at the end and about once a second on the way. A\n"
         "training that was interrupted goes on with --resume, to the same bits as if it\n"
-        "had not been.\n",
+        "had not been. Ctrl-C saves, too, and the exit status is 1 then.\n",
     .examples =
         "wengert train iris.csv --hidden 16 --epochs 200 --save iris.safetensors\n"
         "wengert train iris.csv --patience 20 --save iris.safetensors --curve loss.svg\n"
