@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Trainings that can be resumed: what a model remembers of its last one, and whether what is asked
- * for now goes on with that. The order of an epoch's samples depends on all the shuffles before it,
+ * Trainings that can be resumed: what a model remembers of its last one, and whether the options of
+ * the next agree with it. The order of an epoch's samples depends on all the shuffles before it,
  * so those are done again; the generator's state tells whether they came out the same.
  */
 #include "net.h"

@@ -50,6 +50,14 @@ void *allocate(size_t count, size_t size)
     return pointer;
 }
 
+void *resize(void *block, size_t count, size_t size)
+{
+    void *resized = count > SIZE_MAX / size ? NULL : realloc(block, count * size);
+    if (resized == NULL)
+        end_without_memory();
+    return resized;
+}
+
 void end_without_memory(void)
 {
     (void)fputs("wengert: out of memory\n", stderr);
@@ -83,7 +91,7 @@ static const option *find_option(const option *options, const char *name, size_t
     return NULL;
 }
 
-static bool is_choice(const char *choices, const char *value)
+bool is_choice(const char *choices, const char *value)
 {
     const size_t length = strlen(value);
     for (const char *at = choices; *at != '\0';) {

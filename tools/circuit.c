@@ -18,10 +18,7 @@ static bool read_stream(circuit *c, FILE *file)
     do {
         if (capacity - c->length < BUFSIZ) {
             capacity = capacity * 2 + BUFSIZ;
-            char *grown = realloc(c->text, capacity);
-            if (grown == NULL)
-                end_without_memory();
-            c->text = grown;
+            c->text = resize(c->text, capacity, 1);
         }
         got = fread(c->text + c->length, 1, capacity - c->length, file);
         c->length += got;
@@ -67,8 +64,8 @@ static int read_text(circuit *c, size_t *first)
 
 /* ---- Inputs ---------------------------------------------------------------------------------- */
 
-static bool read_number(const circuit *c, const char *operand, size_t length, const char *text,
-                        double *number)
+bool read_input_number(const circuit *c, const char *operand, size_t length, const char *text,
+                       double *number)
 {
     expression_error error;
     if (!evaluate_number(length, text, number, &error)) {
@@ -96,10 +93,11 @@ static int read_input(circuit *c, const char *operand, bool ranges)
     if (colon != NULL && !ranges)
         return fail(a, MISUSED, "\"%.60s\": a range, where a number is expected", operand);
     double low, high;
-    if (!read_number(c, operand, colon == NULL ? strlen(text) : (size_t)(colon - text), text, &low))
+    if (!read_input_number(c, operand, colon == NULL ? strlen(text) : (size_t)(colon - text), text,
+                           &low))
         return MISUSED;
     high = low;
-    if (colon != NULL && !read_number(c, operand, strlen(colon + 1), colon + 1, &high))
+    if (colon != NULL && !read_input_number(c, operand, strlen(colon + 1), colon + 1, &high))
         return MISUSED;
     if (colon != NULL && !(low < high && isfinite(high - low)))
         return fail(a, MISUSED, "\"%.60s\": a range goes from a number to a larger one", operand);

@@ -41,6 +41,11 @@ typedef struct circuit {
 int open_circuit(circuit *circuit, const command_line *arguments, bool ranges);
 void close_circuit(circuit *circuit);
 
+/* Reads the number of an operand, length bytes of text in it. false: it is none that ag_real holds,
+ * and that was said. */
+bool read_input_number(const circuit *circuit, const char *operand, size_t length, const char *text,
+                       double *number);
+
 /* Says what the engine refused. */
 int fail_circuit(const circuit *circuit);
 

@@ -83,6 +83,8 @@ extern const option common_options[];
 int read_arguments(const subcommand *command, int argc, char **argv, command_line *arguments);
 void free_arguments(command_line *arguments);
 
+/* Whether a word is one of those that choices, a list with spaces between, has. */
+bool is_choice(const char *choices, const char *word);
 /* NULL: not given. `name` must be in the command's table. */
 const char *get_option(const command_line *arguments, const char *name);
 bool has_option(const command_line *arguments, const char *name);
@@ -104,6 +106,8 @@ int finish_output(const command_line *arguments);
 /* Memory that is there: ends the program, with a message, where there is none. Zeros. */
 void *allocate(size_t count, size_t size);
 _Noreturn void end_without_memory(void);
+/* Resizes a block to count * size bytes in the same way; what is new is not cleared. */
+void *resize(void *block, size_t count, size_t size);
 
 /* Of `count` candidates the one that `word` was most likely meant to be; NULL: none is near. */
 const char *find_nearest(const char *word, size_t length, size_t count,

@@ -11,23 +11,15 @@
 
 /* ---- The path -------------------------------------------------------------------------------- */
 
-static void *grow(void *old, size_t count, size_t size)
-{
-    void *grown = count > SIZE_MAX / size ? NULL : realloc(old, count * size);
-    if (grown == NULL)
-        allocate(SIZE_MAX, 1); /* says so */
-    return grown;
-}
-
 /* Room for one more point, which begins as the last one. */
 static double *add_point(descent *d)
 {
     const circuit *c = d->sampler->circuit;
     if (d->count == d->capacity) {
         d->capacity = 2 * d->capacity + 16;
-        d->points = grow(d->points, d->capacity, c->n * sizeof(*d->points));
-        d->values = grow(d->values, d->capacity, sizeof(*d->values));
-        d->slopes = grow(d->slopes, d->capacity, sizeof(*d->slopes));
+        d->points = resize(d->points, d->capacity, c->n * sizeof(*d->points));
+        d->values = resize(d->values, d->capacity, sizeof(*d->values));
+        d->slopes = resize(d->slopes, d->capacity, sizeof(*d->slopes));
     }
     double *point = d->points + d->count * c->n;
     memcpy(point, d->count > 0 ? point - c->n : c->low, c->n * sizeof(*point));
@@ -151,7 +143,7 @@ static void follow_lbfgs(descent *d)
     memcpy(s.point, c->low, c->n * sizeof(*s.point));
     lbfgsfloatval_t *x = d->moving <= INT32_MAX ? lbfgs_malloc((int)d->moving) : NULL;
     if (x == NULL)
-        allocate(SIZE_MAX, 1); /* says so */
+        end_without_memory();
     for (size_t i = 0; i < d->moving; i++)
         x[i] = c->low[d->places[i]];
     lbfgs_parameter_t parameters;
@@ -164,7 +156,7 @@ static void follow_lbfgs(descent *d)
                                      : lbfgs((int)d->moving, x, NULL, evaluate_trial, record_step,
                                              &s, &parameters);
     if (result == LBFGSERR_OUTOFMEMORY)
-        allocate(SIZE_MAX, 1);
+        end_without_memory();
     if (result == LBFGSERR_MAXIMUMITERATION)
         d->end = OUT_OF_STEPS;
     lbfgs_free(x);

@@ -39,21 +39,17 @@ static void print_json(const steps *s)
 
 static int explain(const circuit *c)
 {
+    const bool json = c->arguments->json;
     const char *path = get_option(c->arguments, "html");
     if (path != NULL && find_ending(c->arguments, path, "html htm") == NULL)
         return MISUSED;
-    if (path != NULL) {
-        const int status = write_trace_page(c, path);
-        if (status != DONE)
-            return status;
-    }
-    if (path != NULL && !c->arguments->json)
-        return DONE;
-    if (!c->arguments->json)
+    if (path == NULL && !json)
         return ag_explain(c->root, stdout) == AG_OK ? DONE : fail_circuit(c);
     steps s;
-    const int status = find_steps(c, &s);
-    if (status == DONE)
+    int status = find_steps(c, &s);
+    if (status == DONE && path != NULL)
+        status = write_trace_page(c, &s, path);
+    if (status == DONE && json)
         print_json(&s);
     free_steps(&s);
     return status;

@@ -3,7 +3,6 @@
  * Records a saved net on one row of features, as gates.
  */
 #include "net_circuit.h"
-#include "expression.h"
 #include "net_command.h"
 
 #include <math.h>
@@ -23,14 +22,11 @@ static int set_feature(const circuit *c, const char *operand)
     const char *equals = strrchr(operand, '=');
     const size_t length = equals == NULL ? 0 : (size_t)(equals - operand);
     double number;
-    expression_error error;
     for (size_t i = 0; i < c->n; i++) {
         if (strlen(c->names[i]) != length || strncmp(c->names[i], operand, length) != 0)
             continue;
-        if (!evaluate_number(strlen(equals + 1), equals + 1, &number, &error)) {
-            print_expression_error(stderr, operand, strlen(equals + 1), equals + 1, &error);
+        if (!read_input_number(c, operand, strlen(equals + 1), equals + 1, &number))
             return MISUSED;
-        }
         (void)ag_set(c->inputs[i], (ag_real)number);
         return DONE;
     }
@@ -118,7 +114,7 @@ int open_net_circuit(circuit *c, const command_line *a)
         return status;
     c->graph = ag_graph_new(NULL);
     if (c->graph == NULL)
-        allocate(SIZE_MAX, 1);
+        end_without_memory();
     status = make_inputs(c, model);
     if (status == DONE)
         status = record(c, model);

@@ -29,15 +29,10 @@ int keep_source(const command_line *a, const char *from, const char *to)
 const char *find_ending(const command_line *a, const char *path, const char *endings)
 {
     const char *slash = strrchr(path, '/'), *dot = strrchr(slash == NULL ? path : slash, '.');
-    const size_t length = dot == NULL ? 0 : strlen(dot + 1);
     if (keep_source(a, get_option(a, "file"), path) != DONE)
         return NULL;
-    for (const char *at = endings; length > 0 && *at != '\0';) {
-        const size_t word = strcspn(at, " ");
-        if (word == length && strncmp(at, dot + 1, length) == 0)
-            return dot + 1;
-        at += word + (at[word] == ' ');
-    }
+    if (dot != NULL && is_choice(endings, dot + 1))
+        return dot + 1;
     (void)fail(a, MISUSED, "%s: the name should end in one of .%s, which says what to write", path,
                endings);
     return NULL;

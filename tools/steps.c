@@ -82,7 +82,6 @@ static void list_nodes(const circuit *c, steps *s, const ag_value *order)
 int find_steps(const circuit *c, steps *s)
 {
     *s = (steps){0};
-    ag_zero_grad(c->graph); /* leaves add up what passes leave */
     if (ag_backward(c->root) != AG_OK)
         return fail_circuit(c);
     s->count = ag_topological_order(c->root, NULL, 0);

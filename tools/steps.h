@@ -31,7 +31,8 @@ typedef struct steps {
     step_edge *edges; /* all of them */
 } steps;
 
-/* Runs backward from the circuit's root. DONE, or FAILED, and said. Free it, either way. */
+/* Runs backward from the circuit's root: once for a circuit, since leaves add up what passes leave.
+ * DONE, or FAILED, and said. Free it, either way. */
 int find_steps(const circuit *circuit, steps *steps);
 void free_steps(steps *steps);
 

@@ -36,7 +36,7 @@ static void put_text(FILE *file, const char *text)
 
 typedef struct page {
     const circuit *circuit;
-    steps steps;
+    const steps *steps;
     double *sums;  /* gradients so far */
     FILE *picture; /* SVG; NULL: there is none */
     FILE *file;
@@ -44,7 +44,7 @@ typedef struct page {
 
 static const char *name_of(const page *p, size_t node)
 {
-    return p->steps.nodes[node].name;
+    return p->steps->nodes[node].name;
 }
 
 static void put_code(const page *p, const char *class, const char *text)
@@ -69,7 +69,7 @@ static void put_sign(const page *p, const char *sign)
 
 static void put_call(const page *p, size_t i)
 {
-    const step_node *node = &p->steps.nodes[i];
+    const step_node *node = &p->steps->nodes[i];
     put_text(p->file, node->gate);
     (void)fputc('(', p->file);
     for (size_t k = 0; k < node->operand_count; k++) {
@@ -81,7 +81,7 @@ static void put_call(const page *p, size_t i)
 
 static void put_forward(const page *p, size_t i)
 {
-    const step_node *node = &p->steps.nodes[i];
+    const step_node *node = &p->steps->nodes[i];
     (void)fprintf(p->file,
                   "<li data-pass=\"forward\" data-value=\"%zu\" data-lit=\"gate%zu wire%zu", i, i,
                   i);
@@ -94,7 +94,7 @@ static void put_forward(const page *p, size_t i)
     (void)fputs("</code><div class=\"rule\">", p->file);
     for (size_t k = 0; k < node->operand_count; k++)
         put_number(p, "operand", name_of(p, node->edges[k].operand),
-                   p->steps.nodes[node->edges[k].operand].value);
+                   p->steps->nodes[node->edges[k].operand].value);
     put_sign(p, "&rarr;");
     put_number(p, "value result", node->name, node->value);
     (void)fputs("</div></li>\n", p->file);
@@ -104,8 +104,8 @@ static void put_forward(const page *p, size_t i)
 
 static void put_seed(const page *p)
 {
-    const size_t root = p->steps.count - 1;
-    const step_node *node = &p->steps.nodes[root];
+    const size_t root = p->steps->count - 1;
+    const step_node *node = &p->steps->nodes[root];
     (void)fprintf(p->file,
                   "<li data-pass=\"backward\" data-gradient=\"%zu\" data-sum=\"%s\""
                   " data-lit=\"wire%zu\">backward begins: how ",
@@ -129,7 +129,7 @@ static const char *find_formula(const char *gate, size_t k)
 
 static void put_backward(const page *p, size_t i, size_t k)
 {
-    const step_node *node = &p->steps.nodes[i];
+    const step_node *node = &p->steps->nodes[i];
     const step_edge *edge = &node->edges[k];
     const char *formula = find_formula(node->gate, k);
     const double before = p->sums[edge->operand];
@@ -166,7 +166,7 @@ static void put_backward(const page *p, size_t i, size_t k)
 
 static void put_steps(const page *p)
 {
-    const steps *s = &p->steps;
+    const steps *s = p->steps;
     for (size_t i = 0; i < s->count; i++)
         if (s->nodes[i].operand_count > 0)
             put_forward(p, i);
@@ -179,8 +179,8 @@ static void put_steps(const page *p)
 
 static void put_nodes(const page *p)
 {
-    for (size_t i = 0; i < p->steps.count; i++) {
-        const step_node *node = &p->steps.nodes[i];
+    for (size_t i = 0; i < p->steps->count; i++) {
+        const step_node *node = &p->steps->nodes[i];
         (void)fprintf(p->file, "<tr data-node=\"%zu\" data-value=\"%s\"%s><td>", i,
                       show_number(p->circuit, node->value),
                       node->operand_count == 0 ? " data-leaf" : "");
@@ -284,21 +284,18 @@ static int write_page(page *p, const char *path)
     p->file = begin_script(p->circuit->arguments);
     if (p->file == NULL)
         return FAILED;
-    p->sums = allocate(p->steps.count, sizeof(*p->sums));
+    p->sums = allocate(p->steps->count, sizeof(*p->sums));
     put_page(p);
     status = end_script(p->circuit->arguments, p->file, NULL, NULL, path);
     free(p->sums);
     return status;
 }
 
-int write_trace_page(const circuit *c, const char *path)
+int write_trace_page(const circuit *c, const steps *s, const char *path)
 {
-    page p = {.circuit = c};
-    int status = find_steps(c, &p.steps);
-    if (status == DONE)
-        status = write_page(&p, path);
+    page p = {.circuit = c, .steps = s};
+    const int status = write_page(&p, path);
     if (p.picture != NULL)
         (void)fclose(p.picture);
-    free_steps(&p.steps);
     return status;
 }

@@ -9,6 +9,6 @@
 
 /* Writes the page to path, whole or not at all. The graph's picture is Graphviz'; where that is
  * missing the page does without, and that is said on stderr. A status of the program. */
-int write_trace_page(const circuit *circuit, const char *path);
+int write_trace_page(const circuit *circuit, const steps *steps, const char *path);
 
 #endif

@@ -43,7 +43,7 @@ static void interrupt(int number)
 
 /* ---- What is asked for ----------------------------------------------------------------------- */
 
-static int read_activation(const command_line *a, nn_activation *activation)
+static nn_activation read_activation(const command_line *a)
 {
     static const char *const names[] = {
 #define NN_X(NAME, name, formula) #name,
@@ -51,11 +51,10 @@ static int read_activation(const command_line *a, nn_activation *activation)
 #undef NN_X
     };
     const char *text = get_option(a, "activation");
-    *activation = NN_TANH;
     for (size_t i = 0; text != NULL && i < sizeof(names) / sizeof(names[0]); i++)
         if (strcmp(text, names[i]) == 0)
-            *activation = (nn_activation)i;
-    return DONE;
+            return (nn_activation)i;
+    return NN_TANH;
 }
 
 /* The optimiser that was asked for; of a training to be resumed, none. */
@@ -140,11 +139,10 @@ static int make_model(training *t)
     const command_line *a = t->arguments;
     size_t sizes[MOST_LAYERS + 2] = {nn_features(t->data)};
     const size_t hidden = read_hidden(a, MOST_LAYERS, sizes + 1);
-    nn_activation activation;
-    if (hidden == SIZE_MAX || read_activation(a, &activation) != DONE)
+    if (hidden == SIZE_MAX)
         return MISUSED;
     sizes[hidden + 1] = nn_targets(t->data);
-    t->model = nn_mlp(hidden + 2, sizes, activation, t->seed);
+    t->model = nn_mlp(hidden + 2, sizes, read_activation(a), t->seed);
     if (t->model == NULL)
         return fail(a, FAILED, "no memory for this net");
     return DONE;
@@ -222,10 +220,7 @@ static void keep_epoch(training *t, const nn_epoch *epoch)
 {
     if (t->count == t->capacity) {
         t->capacity = t->capacity * 2 + 64;
-        nn_epoch *grown = realloc(t->curve, t->capacity * sizeof(*grown));
-        if (grown == NULL)
-            allocate(SIZE_MAX, 1); /* says so */
-        t->curve = grown;
+        t->curve = resize(t->curve, t->capacity, sizeof(*t->curve));
     }
     t->curve[t->count++] = *epoch;
 }
