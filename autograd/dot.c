@@ -58,7 +58,7 @@ static void put_formula(agi_printer *printer, const char *text)
 static void put_number(agi_printer *printer, ag_real number, int digits)
 {
     char text[AGI_NUMBER_SIZE];
-    agi_format_number(text, number == 0 ? 0 : number, digits); /* -0 */
+    agi_format_number(text, number == 0 ? 0 : (double)number, digits); /* -0 */
     put_formula(printer, text);
 }
 

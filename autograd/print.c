@@ -77,14 +77,14 @@ void agi_put(agi_printer *printer, const char *text)
 
 /* ---- Numbers --------------------------------------------------------------------------------- */
 
-void agi_format_number(char text[AGI_NUMBER_SIZE], ag_real number, int digits)
+void agi_format_number(char text[AGI_NUMBER_SIZE], double number, int digits)
 {
     if (isnan(number)) { /* a NaN's sign says nothing */
         memcpy(text, "nan", sizeof("nan"));
         return;
     }
     char raw[AGI_NUMBER_SIZE];
-    (void)snprintf(raw, sizeof(raw), "%.*g", digits, (double)number);
+    (void)snprintf(raw, sizeof(raw), "%.*g", digits, number);
     /* the locale's decimal point is whatever is between the digits, one byte or several */
     char *to = text;
     for (const char *from = raw; *from != '\0'; from++) {
@@ -99,7 +99,7 @@ void agi_format_number(char text[AGI_NUMBER_SIZE], ag_real number, int digits)
 void agi_put_number(agi_printer *printer, ag_real number)
 {
     char text[AGI_NUMBER_SIZE];
-    agi_format_number(text, number, DIGITS);
+    agi_format_number(text, (double)number, DIGITS);
     agi_put(printer, text);
 }
 
@@ -144,7 +144,7 @@ void agi_put_heading(agi_printer *printer, const char *text)
 void agi_put_number_cell(agi_printer *printer, ag_real number)
 {
     char text[AGI_NUMBER_SIZE];
-    agi_format_number(text, number, DIGITS);
+    agi_format_number(text, (double)number, DIGITS);
     agi_put_heading(printer, text);
 }
 

@@ -26,7 +26,7 @@ typedef struct agi_printer {
 } agi_printer;
 
 /* As many significant digits, at most 17. */
-void agi_format_number(char text[AGI_NUMBER_SIZE], ag_real number, int digits);
+void agi_format_number(char text[AGI_NUMBER_SIZE], double number, int digits);
 
 /* Control characters and what is not UTF-8 come out as '?'. */
 void agi_put(agi_printer *printer, const char *text);

@@ -80,7 +80,8 @@ typedef double ag_real;
     X(BUSY, -11, "a custom gate's callback used the graph that is calling it")                     \
     X(TOO_LARGE, -12, "a limit refuses this size")                                                 \
     X(IO, -13, "reading or writing failed")                                                        \
-    X(PARSE, -14, "a file is not in the expected form")
+    X(PARSE, -14, "a file is not in the expected form")                                            \
+    X(UNAVAILABLE, -15, "this machine or this build does not have it")
 
 typedef enum ag_status {
 #define AG_X(name, code, meaning) AG_##name = (code),
@@ -321,6 +322,10 @@ typedef struct ag_closure {
      * own again. AG_OK, or what went wrong. */
     ag_status (*derive)(void *context, size_t arity, const ag_value *x, ag_value y,
                         ag_value upstream, ag_value *downstream);
+    /* may be NULL: the name of a C function that does what forward does, for generated code
+     * (ag_emit_c), which declares it as `double name(const double *x);`, or with float, and finds
+     * arity numbers at x. It has to be linked there. */
+    const char *c_function;
 } ag_closure;
 
 /* operands has closure->arity elements, and is copied. */

@@ -78,8 +78,8 @@ AG_API void ag_program_free(ag_program *program);
 /* What a program takes, gives and is made of. */
 typedef struct ag_program_info {
     size_t shared_count, each_count, sum_count, map_count, once_count; /* as in the signature */
-    size_t comparisons;  /* recorded ones that it keeps */
-    size_t gates;        /* inputs, constants and gates that are left once constants are folded, what
+    size_t comparisons; /* recorded ones that it keeps */
+    size_t gates;       /* inputs, constants and gates that are left once constants are folded, what
                             is the same is shared, and sums of products are one gate each */
     size_t instructions; /* all of them; of these: */
     size_t affine;       /* matrix times vector */
@@ -228,6 +228,79 @@ typedef struct ag_scan_arrays {
 
 AG_API ag_status ag_scan(ag_graph *graph, ag_program *step, size_t steps, size_t state_count,
                          const ag_scan_arrays *arrays);
+
+/* ---- C for elsewhere ------------------------------------------------------------------------- */
+
+/* A function of a generated file: a program, for one sample or for a batch. Its parameters are, in
+ * this order, and as far as there is such a thing:
+ *
+ *     size_t batch                  with .batch
+ *     const real *shared            shared_count; not with .frozen
+ *     const real *each              each_count; with .batch, batch x each_count
+ *     real *sum, *map, *once        as ag_arrays has them
+ *     real scale                    with .scaled
+ *     real *workspace               NAME_WORKSPACE numbers; not with .static_workspace
+ *
+ * and, if the program keeps comparisons, it returns an int: 0, or the number of the one that comes
+ * out differently, as the header lists them; then no output has been written. */
+typedef struct ag_c_function {
+    const char *name; /* a C identifier. Whatever else is defined for the function begins with it,
+                         constants with the same in capitals; files can be linked together whose
+                         functions have other names */
+    const ag_program *program;
+    /* shared_count numbers for the shared inputs, or NULL. They stand in the file, as the constant
+     * array NAME_shared: what a device begins with. */
+    const double *shared;
+    bool frozen; /* the function reads those, and takes no shared inputs */
+    bool batch;
+    bool scaled; /* sum[i] += scale * total, as ag_arrays's scale does: sum may be the shared array,
+                    so that gradients step parameters where they are */
+} ag_c_function;
+
+typedef struct ag_emit_options {
+    bool use_float;        /* numbers are float, not double */
+    bool static_workspace; /* a static array in the file: takes no parameter, but can't be called
+                              again before it returns */
+    /* Of libm only what C89 has, and no errors of its own: exp2, expm1, log1p, cbrt, hypot, erf,
+     * lgamma, ... come with the file. For libraries such as avr-libc. */
+    bool small_libm;
+    const char *header_name; /* how the source includes its header; NULL: there is none, and the
+                                source declares everything itself */
+} ag_emit_options;
+
+/* Writes programs as C99 that needs nothing but math.h (and stddef.h): no allocation, no recursion,
+ * no global state beyond constants. Matrices, sums of outer products and runs are loops, scans call a
+ * function for a step, long lists of gates are cut into functions, so that compilers take a time in
+ * proportion. The same programs give the same bytes. It compiles as C++, too. header may be NULL
+ * where options->header_name is; options may be NULL.
+ *
+ * AG_INVALID_ARGUMENT, and nothing has been written: a name that is no identifier or stands there
+ * twice, frozen without shared, a header without a name or a name without a header, a closure
+ * without c_function. AG_OUT_OF_MEMORY; AG_IO. error, which may be NULL, says more. */
+AG_API ag_status ag_emit_c(size_t count, const ag_c_function *functions,
+                           const ag_emit_options *options, FILE *source, FILE *header,
+                           ag_error_details *error);
+
+typedef struct ag_native_options {
+    bool use_float;       /* what ag_run_float runs, instead of what ag_run does */
+    const char *compiler; /* a command, with arguments if need be; NULL: the environment variable
+                             CC, else "cc" */
+    const char *flags;    /* NULL: -O3 and the processor's own instructions */
+    const char *cache;    /* a directory, which is made; NULL: $XDG_CACHE_HOME/wengert, else
+                             ~/.cache/wengert. "": compile anew, keep nothing */
+} ag_native_options;
+
+/* Compiles a program to the processor's own code: as C, by the machine's compiler, into a shared
+ * object that is loaded and kept in the cache, by text, compiler, flags and processor. Workspaces
+ * that are made from then on run it, with their lanes and threads, unless they ask for an instruction
+ * set; the program frees it. Results may differ from the interpreter's in the last bits, and are the
+ * same for any number of threads. options may be NULL.
+ *
+ * AG_UNAVAILABLE where there is no compiler, it fails, or nothing can be loaded; error, which may be
+ * NULL, says what; the program runs as it did. AG_OUT_OF_MEMORY; AG_IO for a cache that others can
+ * write to, or that can't be written. */
+AG_API ag_status ag_native(ag_program *program, const ag_native_options *options,
+                           ag_error_details *error);
 
 #ifdef __cplusplus
 }
