@@ -184,9 +184,7 @@ static double estimate_work(const ag_program *program)
     return work;
 }
 
-/* Whether the shared array is looked at once sums are being written, as copies or by sums
- * themselves: then sums can't be written into the shared array itself as they are made. */
-static bool reads_shared_late(const ag_program *program)
+bool agi_reads_shared_late(const ag_program *program)
 {
     bool is_late = false;
     for (uint32_t i = 0; i < program->body.count; i++) {
@@ -296,7 +294,7 @@ ag_workspace *ag_workspace_new(ag_program *program, const ag_workspace_options *
     plan_chunks(&seed);
     seed.threads = choose_threads(&seed, options->threads);
     seed.work = estimate_work(program);
-    seed.late_reads = reads_shared_late(program);
+    seed.late_reads = agi_reads_shared_late(program);
     ag_workspace *workspace = agi_memory_resize(&seed.memory, NULL, 0, sizeof(*workspace));
     if (workspace != NULL) {
         *workspace = seed;

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Programs as C: what the files that write it share. emit_c.c makes files, c_unit.c the functions of
+ * one program, c_section.c their statements, c_gates.c the formulas.
+ */
+#ifndef WENGERT_C_CODE_H
+#define WENGERT_C_CODE_H
+
+#include "c_text.h"
+#include "code.h"
+
+enum {
+    AGI_C_NAME = 64,    /* of a function, at most so many characters */
+    AGI_C_OPERAND = 160 /* the text of one number, with room for a name */
+};
+
+/* ---- Gates ----------------------------------------------------------------------------------- */
+
+/* Formulas of the gate table. Those that look at an operand twice, and those over any number of
+ * operands, are functions of the file, prefix_max. */
+typedef struct agi_c_gates {
+    agi_c_library library;
+    bool needed[AGI_GATE_COUNT];
+} agi_c_gates;
+
+/* A gate of at most three operands; a comparison is a condition. */
+void agi_put_gate(agi_text *text, agi_c_gates *gates, uint8_t gate, const char *const *operands);
+/* A call of a gate over n operands: x points at them, w at their partners (or coefficients). offset
+ * is NULL where the gate has none. */
+void agi_put_fold(agi_text *text, agi_c_gates *gates, uint8_t gate, uint32_t n, const char *x,
+                  const char *w, const char *offset);
+/* The functions, and those of the library. */
+void agi_put_gates(agi_text *text, agi_c_gates *gates);
+
+/* ---- Files ------------------------------------------------------------------------------------ */
+
+/* What statements refer to; a function of C gets those that its own do. */
+enum {
+    AGI_C_SHARED = 1,
+    AGI_C_EACH = 2,
+    AGI_C_SUM = 4,
+    AGI_C_MAP = 8,
+    AGI_C_SCALE = 16,
+    AGI_C_WORKSPACE = 32
+};
+
+typedef struct agi_c_file {
+    agi_memory *memory;
+    agi_c_gates gates;
+    agi_text tables;    /* constant arrays, and what closures call */
+    agi_text functions; /* of programs */
+    agi_text branches;  /* "3: gt(x, y)", a line for each comparison, for the header */
+    uint32_t comparisons;
+    uint32_t lists;
+    bool static_workspace;
+    struct agi_c_unit **units; /* the functions asked for, then the steps that these take */
+    uint32_t units_count, units_capacity;
+    bool failed; /* out of memory */
+} agi_c_file;
+
+/* A number that a section computes, or several in a row. */
+typedef struct agi_c_definition {
+    uint32_t function; /* which of the section's */
+    uint32_t each;     /* it is this input; AGI_NO_INDEX: it is computed */
+    uint32_t local;    /* v1, v2, ...; 0: none */
+    uint32_t text;     /* what it is in terms of inputs: offset in the section's texts */
+    uint32_t text_count;
+    bool is_local;  /* computed by a statement of its own */
+    bool in_local;  /* read by statements of the same function */
+    bool in_memory; /* read elsewhere, or by loops */
+} agi_c_definition;
+
+/* A section's statements are put twice, the first time for nothing: that shows which numbers have to
+ * be in the workspace, and how many functions there are. */
+typedef struct agi_c_section {
+    const agi_section *section;
+    uint32_t *holds;    /* of each slot: the definition at present */
+    uint32_t *places;   /* of each slot: its place in the workspace */
+    uint32_t in_memory; /* slots that have one */
+    agi_c_definition *definitions;
+    uint32_t definitions_count, definitions_capacity;
+    uint8_t *uses; /* of each of its functions */
+    uint32_t uses_count, uses_capacity;
+    bool compares;  /* its functions return the number of a comparison, or 0 */
+    size_t copies;  /* of a fold's operands, at most so many */
+    size_t scratch; /* numbers, beside what scans take */
+} agi_c_section;
+
+/* A program in a file: a function of the caller's, or a scan's step. */
+typedef struct agi_c_unit {
+    agi_c_file *file;
+    const ag_program *program;
+    const ag_c_function *function; /* NULL: a step */
+    char name[AGI_C_NAME + 24];
+    char numbers_name[AGI_C_NAME + 40];
+    char shared_name[AGI_C_NAME + 40]; /* "shared", or of an array of numbers */
+    bool accumulates;                  /* totals are there already, and are added to */
+    bool has_totals;  /* in the workspace, for sums that can't be scaled as they come */
+    bool is_measured; /* the first time is over */
+    agi_c_section once, check, body;
+    uint8_t *is_uniform; /* of each slot of `once`: whether it is needed behind its end */
+    uint32_t *constants; /* of each: its place in NAME_numbers */
+    uint32_t constants_count;
+    size_t totals, scratch; /* begin here in the workspace; slots are first */
+    size_t workspace;       /* numbers, in all */
+} agi_c_unit;
+
+/* c_section.c: with no text, for nothing: that comes first, and `once` last. bare: statements alone,
+ * of a section that is one function. */
+void agi_put_c_section(agi_c_unit *unit, agi_c_section *section, agi_text *text, bool bare);
+/* Between parentheses: what a function with these uses takes. */
+void agi_put_c_parameters(agi_text *text, const agi_c_unit *unit, uint8_t uses);
+/* "net_body_2" */
+void agi_put_c_name(agi_text *text, const agi_c_unit *unit, const agi_c_section *section,
+                    uint32_t function);
+
+/* Words for a comment, without what could end it. */
+void agi_put_c_words(agi_text *to, const char *words);
+
+/* c_scan.c: what the scans of a section take of the workspace, behind its own scratch. */
+size_t agi_measure_c_scans(agi_c_unit *unit, const agi_c_section *section);
+
+/* emit_c.c: the unit of a scan's step; NULL where there is no memory. */
+agi_c_unit *agi_find_c_step(agi_c_file *file, const agi_c_unit *user, const ag_program *program);
+/* A constant array of the file; to: its name. */
+void agi_put_c_numbers(agi_c_file *file, const char *name, const char *linkage,
+                       const double *numbers, uint32_t n);
+/* Once for each name. */
+void agi_declare_c_closure(agi_c_file *file, const char *name);
+
+#endif

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The gate table as templates of C. Knows values only: by the time there is a program, derivatives
+ * are gates, too.
+ */
+#include "c_code.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* ---- The table ------------------------------------------------------------------------------- */
+
+#define NUM(number) "#" #number
+#define NEG(p) "-" p
+#define ADD(p, q) "(" p " + " q ")"
+#define SUB(p, q) "(" p " - " q ")"
+#define MUL(p, q) "(" p " * " q ")"
+#define DIV(p, q) "(" p " / " q ")"
+
+#define IF(condition, p, q) "(" condition " ? " p " : " q ")"
+#define GT(p, q) p " > " q
+#define GE(p, q) p " >= " q
+#define LT(p, q) p " < " q
+#define LE(p, q) p " <= " q
+#define EQ(p, q) p " == " q
+#define NE(p, q) p " != " q
+/* A tie goes to the first operand, and so does a NaN of its own. */
+#define TAKES_MAX(p, q) p " >= " q " || " p " != " p
+#define TAKES_MIN(p, q) p " <= " q " || " p " != " p
+#define MAX(p, q) IF(TAKES_MAX(p, q), p, q)
+#define MIN(p, q) IF(TAKES_MIN(p, q), p, q)
+#define SIGN(p) IF(p " > #0", "#1", IF(p " < #0", "-#1", p))
+#define FINITE_OR_0(p) IF(p " - " p " == #0", p, "#0")
+
+#define CALL1(function, p) "@" function "(" p ")"
+#define CALL2(function, p, q) "@" function "(" p ", " q ")"
+#define POW(p, q) CALL2("pow", p, q)
+#define HYPOT(p, q) CALL2("hypot", p, q)
+#define ATAN2(p, q) CALL2("atan2", p, q)
+#define POLYGAMMA(n, p) CALL2("polygamma", n, p)
+#define ABS(p) CALL1("fabs", p)
+#define FLOOR(p) CALL1("floor", p)
+#define SQRT(p) CALL1("sqrt", p)
+#define CBRT(p) CALL1("cbrt", p)
+#define EXP(p) CALL1("exp", p)
+#define EXP2(p) CALL1("exp2", p)
+#define EXPM1(p) CALL1("expm1", p)
+#define LOG(p) CALL1("log", p)
+#define LOG2(p) CALL1("log2", p)
+#define LOG10(p) CALL1("log10", p)
+#define LOG1P(p) CALL1("log1p", p)
+#define SIN(p) CALL1("sin", p)
+#define COS(p) CALL1("cos", p)
+#define TAN(p) CALL1("tan", p)
+#define ASIN(p) CALL1("asin", p)
+#define ACOS(p) CALL1("acos", p)
+#define ATAN(p) CALL1("atan", p)
+#define SINH(p) CALL1("sinh", p)
+#define COSH(p) CALL1("cosh", p)
+#define TANH(p) CALL1("tanh", p)
+#define ASINH(p) CALL1("asinh", p)
+#define ACOSH(p) CALL1("acosh", p)
+#define ATANH(p) CALL1("atanh", p)
+#define ERF(p) CALL1("erf", p)
+#define ERFC(p) CALL1("erfc", p)
+#define LGAMMA(p) CALL1("lgamma", p)
+
+/* What a fold looks at: see agi_put_gates. */
+#define FIRST(p) "i == first"
+#define OFFSET "offset"
+
+#define x "$x"
+#define a "$a"
+#define b "$b"
+#define c "$c"
+#define w "w[i]"
+#define s "s"
+#define M "largest"
+
+typedef struct gate_text {
+    const char *letters;
+    const char *value; /* of a fold, its end */
+    const char *start, *step;
+} gate_text;
+
+static const gate_text table[AGI_GATE_COUNT] = {
+    {"", "", NULL, NULL},                          /* variable */
+    {"", "", NULL, NULL},                          /* constant */
+    {"x", "$x", NULL, NULL}, {"", "", NULL, NULL}, /* closure */
+    {"", "", NULL, NULL},                          /* scan */
+    {"", "", NULL, NULL},                          /* output */
+#define AG_UNARY(name, value, ...) {"x", value, NULL, NULL},
+#define AG_BINARY(name, value, ...) {"ab", value, NULL, NULL},
+#define AG_TERNARY(name, value, ...) {"cab", value, NULL, NULL},
+#define AG_NARY(name, partner, formula, start, step, end, ...) {"x", end, start, step},
+#define AG_COMPARE(name, value, ...) {"ab", value, NULL, NULL},
+#include <wengert/gates.def>
+};
+
+#undef x
+#undef a
+#undef b
+#undef c
+#undef w
+#undef s
+#undef M
+
+/* ---- Values ---------------------------------------------------------------------------------- */
+
+static bool looks_twice(const gate_text *gate)
+{
+    for (const char *at = strchr(gate->value, '$'); at != NULL; at = strchr(at + 1, '$'))
+        for (const char *next = strchr(at + 1, '$'); next != NULL; next = strchr(next + 1, '$'))
+            if (next[1] == at[1])
+                return true;
+    return false;
+}
+
+/* A template without the parentheses around all of it. */
+static void put_bare(agi_text *text, agi_c_gates *gates, const gate_text *gate,
+                     const char *const *operands)
+{
+    const size_t n = strlen(gate->value);
+    char bare[400];
+    size_t depth = 0, i = 0;
+    bool is_wrapped = gate->value[0] == '(' && n < sizeof(bare);
+    for (; is_wrapped && i + 1 < n; i++) {
+        depth += gate->value[i] == '(';
+        depth -= gate->value[i] == ')';
+        is_wrapped = depth > 0;
+    }
+    if (!is_wrapped) {
+        agi_put_template(text, &gates->library, gate->value, gate->letters, operands);
+        return;
+    }
+    memcpy(bare, gate->value + 1, n - 2);
+    bare[n - 2] = '\0';
+    agi_put_template(text, &gates->library, bare, gate->letters, operands);
+}
+
+void agi_put_gate(agi_text *text, agi_c_gates *gates, uint8_t gate, const char *const *operands)
+{
+    const gate_text *at = &table[gate];
+    if (!looks_twice(at)) {
+        put_bare(text, gates, at, operands);
+        return;
+    }
+    gates->needed[gate] = true;
+    agi_text_put(text, "%s_%s(", gates->library.prefix, agi_gate_names[gate]);
+    for (size_t i = 0; at->letters[i] != '\0'; i++)
+        agi_text_put(text, "%s%s", i == 0 ? "" : ", ", operands[i]);
+    agi_text_put(text, ")");
+}
+
+void agi_put_fold(agi_text *text, agi_c_gates *gates, uint8_t gate, uint32_t n, const char *x,
+                  const char *w, const char *offset)
+{
+    gates->needed[gate] = true;
+    agi_text_put(text, "%s_%s(%" PRIu32 ", %s", gates->library.prefix, agi_gate_names[gate], n, x);
+    if (w != NULL)
+        agi_text_put(text, ", %s", w);
+    if (offset != NULL)
+        agi_text_put(text, ", %s", offset);
+    agi_text_put(text, ")");
+}
+
+/* ---- Functions ------------------------------------------------------------------------------- */
+
+static void put_gate_function(agi_text *text, agi_c_gates *gates, uint8_t gate)
+{
+    static const char *const names[] = {"x", "a", "b", "c"};
+    const gate_text *at = &table[gate];
+    const char *type = gates->library.use_float ? "float" : "double";
+    const char *operands[3] = {NULL, NULL, NULL};
+    agi_text_put(text, "static %s %s_%s(", type, gates->library.prefix, agi_gate_names[gate]);
+    for (size_t i = 0; at->letters[i] != '\0'; i++) {
+        for (size_t k = 0; k < sizeof(names) / sizeof(*names); k++)
+            if (names[k][0] == at->letters[i])
+                operands[i] = names[k];
+        agi_text_put(text, "%s%s %s", i == 0 ? "" : ", ", type, operands[i]);
+    }
+    agi_text_put(text, ")\n{\n    return ");
+    put_bare(text, gates, at, operands);
+    agi_text_put(text, ";\n}\n\n");
+}
+
+static const char find_largest[] =
+    "    real largest = x[0];\n"
+    "    size_t first = 0;\n"
+    "    for (size_t i = 1; i < n; i++)\n"
+    "        if (x[i] > largest || (x[i] != x[i] && largest == largest)) {\n"
+    "            largest = x[i];\n"
+    "            first = i;\n"
+    "        }\n";
+
+static void put_fold_function(agi_text *text, agi_c_gates *gates, uint8_t gate)
+{
+    const gate_text *at = &table[gate];
+    agi_c_library *library = &gates->library;
+    const agi_form form = (agi_form)agi_gate_forms[gate];
+    static const char *const operand[] = {"x[i]"};
+    const bool is_loop = strcmp(at->step, "s") != 0, asks_first = strstr(at->step, "first") != NULL;
+    agi_put_template(text, library, "static real ", "", NULL);
+    agi_text_put(text, "%s_%s", library->prefix, agi_gate_names[gate]);
+    agi_put_template(text, library,
+                     form == AGI_FORM_NONE     ? "(size_t n, const real *x)\n{\n"
+                     : form == AGI_FORM_VALUES ? "(size_t n, const real *x, const real *w)\n{\n"
+                                               : "(size_t n, const real *x, const real *w, real "
+                                                 "offset)\n{\n",
+                     "", NULL);
+    if (asks_first || strcmp(at->start, "largest") == 0)
+        agi_put_template(text, library, find_largest, "", NULL);
+    agi_put_template(text, library, is_loop ? "    real s = " : "    const real s = ", "", NULL);
+    agi_put_template(text, library, at->start, "x", operand);
+    if (is_loop) {
+        agi_text_put(text, ";\n    for (size_t i = 0; i < n; i++)\n        s = ");
+        agi_put_template(text, library, at->step, "x", operand);
+    }
+    agi_text_put(text, ";\n%s    return ", !is_loop && !asks_first ? "    (void)first;\n" : "");
+    put_bare(text, gates, at, operand);
+    agi_text_put(text, ";\n}\n\n");
+}
+
+void agi_put_gates(agi_text *text, agi_c_gates *gates)
+{
+    agi_text functions = {.memory = text->memory};
+    for (uint32_t gate = 0; gate < AGI_GATE_COUNT; gate++)
+        if (gates->needed[gate] && table[gate].start != NULL)
+            put_fold_function(&functions, gates, (uint8_t)gate);
+        else if (gates->needed[gate])
+            put_gate_function(&functions, gates, (uint8_t)gate);
+    agi_put_library(text, &gates->library); /* which they may call */
+    agi_text_append(text, functions.chars, functions.count);
+    text->failed = text->failed || functions.failed;
+    agi_text_free(&functions);
+}
