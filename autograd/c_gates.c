@@ -152,6 +152,28 @@ void agi_put_gate(agi_text *text, agi_c_gates *gates, uint8_t gate, const char *
     agi_text_put(text, ")");
 }
 
+void agi_put_gate_words(agi_text *text, uint8_t gate, const char *const *operands)
+{
+    const gate_text *at = &table[gate];
+    const bool is_infix = strncmp(at->value, "($a ", 4) == 0 && strcmp(at->value + 5, " $b)") == 0;
+    if (is_infix) {
+        agi_text_put(text, "%s %c %s", operands[0], at->value[4], operands[1]);
+        return;
+    }
+    if (strcmp(at->value, "-$x") == 0) {
+        agi_text_put(text, "-%s", operands[0]);
+        return;
+    }
+    agi_text_put(text, "%s(", agi_gate_names[gate]);
+    for (size_t i = 0; at->letters[i] != '\0'; i++) {
+        const size_t n = strlen(operands[i]);
+        const bool is_wrapped = operands[i][0] == '(' && n > 2;
+        agi_text_put(text, "%s%.*s", i == 0 ? "" : ", ", (int)(is_wrapped ? n - 2 : n),
+                     operands[i] + is_wrapped);
+    }
+    agi_text_put(text, ")");
+}
+
 void agi_put_fold(agi_text *text, agi_c_gates *gates, uint8_t gate, uint32_t n, const char *x,
                   const char *w, const char *offset)
 {

@@ -326,10 +326,10 @@ agi_c_row agi_c_define_row(agi_c_writer *w, uint32_t slot, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++)
         if (define(w, slot + i) == NULL)
-            return (agi_c_row){"w", 0, 1};
+            return (agi_c_row){"w", 0, n > 1};
     take_places(w, w->section, (span){slot, (int64_t)slot + n - 1});
     agi_c_use(w, AGI_C_WORKSPACE);
-    return (agi_c_row){"w", (int64_t)base_of(w) + w->section->places[slot], 1};
+    return (agi_c_row){"w", (int64_t)base_of(w) + w->section->places[slot], n > 1};
 }
 
 /* " - 3 * i" */
@@ -414,8 +414,10 @@ static void describe_number(agi_c_writer *w, char to[AGI_C_OPERAND], agi_vector 
         agi_text_put(&text, "%.6g", w->unit->program->constants[number.at]);
     else if (held != NULL && held->text_count > 0)
         agi_text_append(&text, w->texts.chars + held->text, held->text_count);
+    const bool is_whole = text.count > 0 && memchr(text.chars, ' ', text.count) == NULL;
     if (text.count > 0)
-        (void)snprintf(to, AGI_C_OPERAND, "%.*s", (int)text.count, text.chars);
+        (void)snprintf(to, AGI_C_OPERAND, is_whole ? "%.*s" : "(%.*s)", (int)text.count,
+                       text.chars);
     else
         (void)snprintf(to, AGI_C_OPERAND, "%s", operand);
     agi_text_free(&text);
@@ -509,7 +511,7 @@ static void put_single_gate(agi_c_writer *w, const agi_instruction *at, uint32_t
     }
     agi_put_gate(&w->line, &w->file->gates, at->op, operands);
     if (w->out != NULL)
-        agi_put_gate(&w->comment, &w->in_words, at->op, described);
+        agi_put_gate_words(&w->comment, at->op, described);
     define_number(w, at->out + i);
 }
 
@@ -605,7 +607,7 @@ static void find_term(agi_c_writer *w, const agi_factors *f, uint32_t i, uint32_
         put_side(w, term->q, q, f->q_step, repeat, n);
 }
 
-/* " - 2.0 * (p * q)" */
+/* " - 2.0 * (p * q)"; without gates, in words. */
 static void put_term(agi_text *to, agi_c_gates *gates, const agi_factors *f, const term_text *term,
                      bool is_first)
 {
@@ -615,13 +617,17 @@ static void put_term(agi_text *to, agi_c_gates *gates, const agi_factors *f, con
     const double size = is_negative ? -f->factor : f->factor;
     const bool is_scaled = is_alone || !agi_is_one(size);
     agi_text_put(to, "%s", is_first ? (is_negative ? "-" : "") : is_negative ? " - " : " + ");
-    if (is_scaled)
+    if (is_scaled && gates == NULL)
+        agi_text_put(to, "%.6g", size);
+    else if (is_scaled)
         agi_put_literal(to, &gates->library, size);
     if (is_alone)
         return;
     const bool wraps = is_pair && !f->chain && (is_scaled || is_negative);
     agi_text_put(to, "%s%s", is_scaled ? " * " : "", wraps ? "(" : "");
-    if (is_pair && f->chain)
+    if (is_pair && f->chain && gates == NULL)
+        agi_put_gate_words(to, AGI_chain, operands);
+    else if (is_pair && f->chain)
         agi_put_gate(to, gates, AGI_chain, operands);
     else if (is_pair)
         agi_text_put(to, "%s * %s", term->p, term->q);
@@ -646,7 +652,7 @@ static void describe_term(agi_c_writer *w, const agi_factors *f, uint32_t i, uin
                         (agi_vector){f->q.at + i * (uint32_t)f->q.stride + r * (uint32_t)f->q_step,
                                      0, f->q.space},
                         term->q);
-    put_term(&w->comment, &w->in_words, f, &words, is_first);
+    put_term(&w->comment, NULL, f, &words, is_first);
 }
 
 /* One element in one statement. */
@@ -891,8 +897,7 @@ static void put_columns(agi_c_writer *w, const agi_affine *a, const char *begin,
     agi_c_begin_loop(w, 'j', a->k, true);
     agi_c_put_line(w, "const %s a = %s;", name_type(w), e);
     if (a->chain) {
-        agi_text_put(&w->line, "if (a != 0)");
-        agi_c_end_line(w);
+        agi_c_put_line(w, "if (a != 0)");
         w->depth++;
     }
     agi_c_begin_loop(w, 'i', a->m, false);
@@ -928,7 +933,7 @@ static void put_affine(agi_c_writer *w, const agi_instruction *at)
 
 /* ---- Outputs --------------------------------------------------------------------------------- */
 
-/* Where totals are, and what is done to one: "sum[3] = ", "w[7] += ", "sum[3] += scale * ". */
+/* The totals of a sum output and those a stride apart. */
 static agi_c_row find_totals(agi_c_writer *w, uint32_t out, int64_t stride)
 {
     const agi_c_unit *unit = w->unit;
@@ -937,17 +942,19 @@ static agi_c_row find_totals(agi_c_writer *w, uint32_t out, int64_t stride)
                        (unit->has_totals ? (int64_t)unit->totals : 0) + out, stride};
 }
 
-static void put_addition(agi_c_writer *w, const char *total, bool is_first)
+#define SET " = "
+#define ADD " += "
+#define ADD_SCALED " += scale * "
+
+/* What is done to a total. */
+static const char *find_addition(agi_c_writer *w, bool is_first)
 {
     const agi_c_unit *unit = w->unit;
-    const bool is_scaled = unit->function != NULL && unit->function->scaled && !unit->has_totals;
-    if (is_scaled)
+    if (unit->function != NULL && unit->function->scaled && !unit->has_totals) {
         agi_c_use(w, AGI_C_SCALE);
-    agi_text_put(&w->line,
-                 is_scaled                        ? "%s += scale * "
-                 : is_first && !unit->accumulates ? "%s = "
-                                                  : "%s += ",
-                 total);
+        return ADD_SCALED;
+    }
+    return is_first && !unit->accumulates ? SET : ADD;
 }
 
 static void put_outer(agi_c_writer *w, const agi_instruction *at)
@@ -976,24 +983,32 @@ static void put_outer(agi_c_writer *w, const agi_instruction *at)
     put_element(column, &b, 'j');
     const char *upstream_row[] = {"a", column}, *upstream_column[] = {column, "a"};
     agi_c_put_place(total, find_totals(w, o.out, o.row_stride), 'i', o.column_stride, 'j');
+    const char *addition = find_addition(w, o.first);
     agi_text_put(&w->comment, "sums of products, %" PRIu32 " x %" PRIu32, o.m, o.k);
     agi_c_begin_loop(w, 'i', o.m, true);
-    agi_text_put(&w->line, "const %s a = %s;", name_type(w), row);
-    agi_c_end_line(w);
-    agi_c_begin_loop(w, 'j', o.k, false);
-    put_addition(w, total, o.first);
+    agi_text_put(&w->line, "const %s a = %s", name_type(w),
+                 strcmp(addition, ADD_SCALED) == 0 ? "scale * " : "");
     if (!agi_is_one(o.factor)) {
         agi_put_literal(&w->line, &w->file->gates.library, o.factor);
         agi_text_put(&w->line, " * ");
     }
-    if (o.chain != AGI_CHAIN_NONE)
+    agi_text_put(&w->line, "%s;", row);
+    agi_c_end_line(w);
+    const bool skips = o.chain == AGI_CHAIN_A && strcmp(addition, SET) != 0;
+    if (skips) {
+        agi_c_put_line(w, "if (a != 0)");
+        w->depth++;
+    }
+    agi_c_begin_loop(w, 'j', o.k, false);
+    agi_text_put(&w->line, "%s%s", total, strcmp(addition, SET) == 0 ? SET : ADD);
+    if (o.chain != AGI_CHAIN_NONE && !skips)
         agi_put_gate(&w->line, &w->file->gates, AGI_chain,
                      o.chain == AGI_CHAIN_A ? upstream_row : upstream_column);
     else
-        agi_text_put(&w->line, agi_is_one(o.factor) ? "a * %s" : "(a * %s)", column);
+        agi_text_put(&w->line, "a * %s", column);
     agi_text_put(&w->line, ";");
     agi_c_end_line(w);
-    w->depth--;
+    w->depth -= 1 + skips;
     end_block(w);
 }
 
@@ -1033,11 +1048,7 @@ static void put_outputs(agi_c_writer *w, const agi_instruction *at)
             agi_put_c_words(&w->comment, name);
         if (is_loop)
             agi_c_begin_loop(w, 'i', at->n, false);
-        if (sums)
-            put_addition(w, to, at->first);
-        else
-            agi_text_put(&w->line, "%s = ", to);
-        agi_text_put(&w->line, "%s;", from);
+        agi_text_put(&w->line, "%s%s%s;", to, sums ? find_addition(w, at->first) : SET, from);
         agi_c_end_line(w);
         w->depth -= is_loop;
     }
@@ -1209,16 +1220,17 @@ static void put_instruction(agi_c_writer *w, const agi_instruction *at)
 void agi_put_c_section(agi_c_unit *unit, agi_c_section *section, agi_text *out, bool bare)
 {
     agi_memory *memory = unit->file->memory;
-    agi_c_writer w = {.file = unit->file,
-                      .unit = unit,
-                      .section = section,
-                      .out = out,
-                      .bare = bare,
-                      .depth = 1,
-                      .line = {.memory = memory},
-                      .comment = {.memory = memory},
-                      .texts = {.memory = memory},
-                      .in_words = {.library = {.prefix = ""}}};
+    agi_c_writer w = {
+        .file = unit->file,
+        .unit = unit,
+        .section = section,
+        .out = out,
+        .bare = bare,
+        .depth = 1,
+        .line = {.memory = memory},
+        .comment = {.memory = memory},
+        .texts = {.memory = memory},
+    };
     if (section->section->count == 0)
         return;
     for (uint32_t i = 0; i < section->section->slots; i++)

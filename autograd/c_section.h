@@ -15,11 +15,10 @@ typedef struct agi_c_writer {
     agi_text *out;
     bool bare; /* statements alone: somebody else makes the function around them */
     uint32_t function, statements, defined, locals;
-    uint32_t depth;       /* of indentation */
-    agi_text line;        /* a statement in the making */
-    agi_text comment;     /* and what it computes */
-    agi_text texts;       /* of definitions */
-    agi_c_gates in_words; /* gates for comments */
+    uint32_t depth;   /* of indentation */
+    agi_text line;    /* a statement in the making */
+    agi_text comment; /* and what it computes */
+    agi_text texts;   /* of definitions */
 } agi_c_writer;
 
 /* Between statements: where the function is long enough, another one begins. */

@@ -284,54 +284,64 @@ static bool takes_workspace(const agi_c_file *file, const agi_c_unit *unit)
     return unit->workspace > 0 && !file->static_workspace;
 }
 
-/* "void net(const double *each, ...)"; in a declaration arrays have their sizes. */
-static void put_head(agi_c_file *file, agi_text *to, const agi_c_unit *unit, bool declares)
+/* Parameters, a line for as many as fit. */
+static void put_parameter(agi_text *to, uint32_t *column, const char *format, ...) AGI_PRINTF(3, 4);
+
+static void put_parameter(agi_text *to, uint32_t *column, const char *format, ...)
+{
+    char parameter[200];
+    va_list arguments;
+    va_start(arguments, format);
+    const int n = vsnprintf(parameter, sizeof(parameter), format, arguments);
+    va_end(arguments);
+    const bool is_first = to->count > 0 && to->chars[to->count - 1] == '(';
+    *column += (uint32_t)n + 2;
+    if (*column > LINE) {
+        *column = 8 + (uint32_t)n;
+        agi_text_put(to, is_first ? "\n        " : ",\n        ");
+    } else {
+        agi_text_put(to, is_first ? "" : ", ");
+    }
+    agi_text_put(to, "%s", parameter);
+}
+
+/* "void net(const double each[4], ...)" */
+static void put_head(agi_c_file *file, agi_text *to, const agi_c_unit *unit, const char *workspace)
 {
     const ag_c_function *function = unit->function;
     const ag_program_info *info = &unit->program->info;
     const char *type = name_type(file);
     const struct {
-        bool is_there;
+        bool is_there, is_batch;
         const char *head, *name;
         size_t n;
-        bool is_batch;
-    } parameters[] = {
-        {info->shared_count > 0 && !function->frozen, "const ", "shared", info->shared_count,
-         false},
-        {info->each_count > 0, "const ", "each", info->each_count, true},
-        {info->sum_count > 0, "", "sum", info->sum_count, false},
-        {info->map_count > 0, "", "map", info->map_count, true},
-        {info->once_count > 0, "", "once", info->once_count, false},
+    } arrays[] = {
+        {info->shared_count > 0 && !function->frozen, false, "const ", "shared",
+         info->shared_count},
+        {info->each_count > 0, function->batch, "const ", "each", info->each_count},
+        {info->sum_count > 0, false, "", "sum", info->sum_count},
+        {info->map_count > 0, function->batch, "", "map", info->map_count},
+        {info->once_count > 0, false, "", "once", info->once_count},
     };
-    bool is_first = !function->batch;
-    agi_text_put(to, "%s %s(%s", returns(unit) ? "int" : "void", unit->name,
-                 function->batch ? "size_t batch" : "");
-    for (size_t i = 0; i < sizeof(parameters) / sizeof(*parameters); i++) {
-        if (!parameters[i].is_there)
+    uint32_t column = (uint32_t)strlen(unit->name) + 6;
+    agi_text_put(to, "%s %s(", returns(unit) ? "int" : "void", unit->name);
+    const uint32_t begin = to->count;
+    if (function->batch)
+        put_parameter(to, &column, "size_t batch");
+    for (size_t i = 0; i < sizeof(arrays) / sizeof(*arrays); i++) {
+        if (!arrays[i].is_there)
             continue;
-        agi_text_put(to, "%s%s%s ", is_first ? "" : ", ", parameters[i].head, type);
-        is_first = false;
-        if (!declares || (function->batch && parameters[i].is_batch))
-            agi_text_put(to, "*%s", parameters[i].name);
+        if (arrays[i].is_batch)
+            put_parameter(to, &column, "%s%s *%s", arrays[i].head, type, arrays[i].name);
         else
-            agi_text_put(to, "%s[%zu]", parameters[i].name, parameters[i].n);
+            put_parameter(to, &column, "%s%s %s[%zu]", arrays[i].head, type, arrays[i].name,
+                          arrays[i].n);
     }
-    if (function->scaled) {
-        agi_text_put(to, "%s%s scale", is_first ? "" : ", ", type);
-        is_first = false;
-    }
-    if (takes_workspace(file, unit)) {
-        agi_text_put(to, "%s%s ", is_first ? "" : ", ", type);
-        if (declares) {
-            agi_text_put(to, "workspace[");
-            put_capitals(to, unit->name);
-            agi_text_put(to, "_WORKSPACE]");
-        } else {
-            agi_text_put(to, "*w");
-        }
-        is_first = false;
-    }
-    agi_text_put(to, is_first ? "void)" : ")");
+    if (function->scaled)
+        put_parameter(to, &column, "%s scale", type);
+    if (takes_workspace(file, unit))
+        put_parameter(to, &column, "%s %s[%zu]", type, workspace, unit->workspace);
+    agi_text_put(to, to->count == begin ? "void)" : ")");
 }
 
 /* One after the other, with each and map as they are called here; a comparison that fails ends the
@@ -407,7 +417,7 @@ static void put_function(agi_c_file *file, agi_c_unit *unit)
     const ag_program *program = unit->program;
     const ag_program_info *info = &program->info;
     const char *type = name_type(file);
-    put_head(file, to, unit, false);
+    put_head(file, to, unit, "w");
     agi_text_put(to, "\n{\n");
     if (file->static_workspace && unit->workspace > 0)
         agi_text_put(to, "    static %s w[%zu];\n", type, unit->workspace);
@@ -539,7 +549,7 @@ static void put_declaration(agi_c_file *file, agi_text *to, const agi_c_unit *un
     if (function->shared != NULL && !function->frozen)
         agi_text_put(to, "extern const %s %s_shared[%zu];\n", name_type(file), unit->name,
                      info->shared_count == 0 ? 1 : info->shared_count);
-    put_head(file, to, unit, true);
+    put_head(file, to, unit, "workspace");
     agi_text_put(to, ";\n\n");
 }
 
