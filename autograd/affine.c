@@ -56,7 +56,7 @@ static bool is_element(const agi_plan *plan, const agi_product *product, uint32_
 
 static int compare_entries(const void *left, const void *right)
 {
-    const agi_entry *p = left, *q = right;
+    const agi_entry *p = (const agi_entry *)left, *q = (const agi_entry *)right;
     return p->x_key < q->x_key ? -1 : p->x_key > q->x_key;
 }
 
@@ -335,7 +335,7 @@ static void count_uses(agi_plan *plan, uint32_t n, const uint32_t *nodes, bool u
 
 static int compare_rows(const void *left, const void *right)
 {
-    const agi_keyed *p = left, *q = right;
+    const agi_keyed *p = (const agi_keyed *)left, *q = (const agi_keyed *)right;
     if (p->key != q->key)
         return p->key < q->key ? -1 : 1;
     return p->item < q->item ? -1 : p->item > q->item;

@@ -4,6 +4,7 @@
  */
 #include "arena.h"
 
+#include <stdalign.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -27,7 +28,7 @@ static size_t round_up(size_t size)
 
 agi_arena *agi_arena_new(void *buffer, size_t size)
 {
-    const uintptr_t align = _Alignof(max_align_t);
+    const uintptr_t align = alignof(max_align_t);
     const size_t skip = (size_t)((align - (uintptr_t)buffer % align) % align);
     const size_t own = round_up(sizeof(agi_arena));
     if (size < skip + own + 2 * sizeof(header))

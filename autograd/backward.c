@@ -130,20 +130,21 @@ typedef struct scan_ends {
 
 static double get_upstream(void *user, uint32_t output)
 {
-    const scan_ends *ends = user;
+    const scan_ends *ends = (const scan_ends *)user;
     return ends->s.tags[output].epoch == ends->s.epoch ? (double)ends->s.grad[output] : 0;
 }
 
 static void contribute_to_scan(void *user, uint32_t k, double contribution)
 {
-    const scan_ends *ends = user;
+    const scan_ends *ends = (const scan_ends *)user;
     contribute(ends->s, ends->operands.index[k], (ag_real)contribution);
 }
 
 AGI_COLD static void spread_scan(ag_graph *graph, const sweep s, uint32_t index)
 {
     scan_ends ends = {s, agi_list_operands(graph, index)};
-    agi_sweep_scan(graph, index, &(const agi_scan_sweep){&ends, get_upstream, contribute_to_scan});
+    const agi_scan_sweep ways = {&ends, get_upstream, contribute_to_scan};
+    agi_sweep_scan(graph, index, &ways);
     s.grad[index] = 0;
 }
 
@@ -284,7 +285,7 @@ static ag_status run_checking(ag_graph *graph, const sweep s, size_t n, const ag
         if (agi_check_finite(graph, roots[i].index) != AG_OK)
             return graph->status;
     const size_t size = graph->count * sizeof(ag_real);
-    ag_real *before = agi_resize(graph, NULL, 0, size);
+    ag_real *before = (ag_real *)agi_resize(graph, NULL, 0, size);
     if (before == NULL)
         return agi_fail_memory(graph, "the gradients in check mode");
     memcpy(before, graph->grad, size);

@@ -734,7 +734,7 @@ static void put_long_sum(agi_c_writer *w, const agi_instruction *at, const agi_f
 static void put_sums(agi_c_writer *w, const agi_instruction *at, const agi_factors *f)
 {
     char to[AGI_C_OPERAND];
-    term_text *terms = agi_new_array(w->file->memory, at->terms, sizeof(*terms));
+    term_text *terms = AGI_NEW_ARRAY(w->file->memory, at->terms, term_text);
     uint32_t loops = 0;
     if (terms == NULL) {
         w->file->failed = true;

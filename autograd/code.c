@@ -5,6 +5,7 @@
  */
 #include "code.h"
 
+#include <assert.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -88,9 +89,9 @@ agi_operand_list agi_list_of_products(const agi_code *code, agi_operands at)
         NUMBERS = sizeof(agi_product) / sizeof(uint32_t), /* a product is so many */
         PLACE = offsetof(agi_product, p) / sizeof(uint32_t)
     };
-    _Static_assert(sizeof(agi_product) % sizeof(uint32_t) == 0 &&
-                       offsetof(agi_product, q) - offsetof(agi_product, p) == sizeof(uint32_t),
-                   "q follows p");
+    static_assert(sizeof(agi_product) % sizeof(uint32_t) == 0 &&
+                      offsetof(agi_product, q) - offsetof(agi_product, p) == sizeof(uint32_t),
+                  "q follows p");
     if (at.b == 0)
         return (agi_operand_list){NULL, 0, NUMBERS};
     return (agi_operand_list){(uint32_t *)(void *)(code->products + at.a) + PLACE, 2 * at.b,

@@ -11,6 +11,16 @@
 #include <wengert/program.h>
 
 #include <string.h>
+#ifdef __cplusplus
+#include <atomic>
+#define AGI_ATOMIC(type) std::atomic<type>
+using std::memory_order_acq_rel;
+using std::memory_order_acquire;
+using std::memory_order_relaxed;
+#else
+#include <stdatomic.h>
+#define AGI_ATOMIC(type) _Atomic(type)
+#endif
 
 /* ---- Gates of a program being compiled ------------------------------------------------------- */
 
@@ -99,6 +109,7 @@ bool agi_compares_inside(const agi_code *code, uint32_t node);
 
 /* code.c: arrays of at least one element, not cleared; NULL where there is no memory. */
 void *agi_new_array(agi_memory *memory, uint64_t n, size_t element);
+#define AGI_NEW_ARRAY(memory, n, type) ((type *)agi_new_array(memory, n, sizeof(type)))
 void agi_free_array(agi_memory *memory, void *array, uint64_t n, size_t element);
 ag_status agi_code_reserve(agi_code *code, uint64_t nodes);
 ag_status agi_code_append(agi_code *code, uint8_t op, uint32_t a, uint32_t b);
@@ -426,7 +437,7 @@ static inline const agi_factors *agi_factors_of(const agi_records *records,
 
 struct ag_program {
     agi_memory memory;
-    _Atomic uint32_t owners;
+    AGI_ATOMIC(uint32_t) owners;
     ag_program_info info;
     agi_records records;
     /* once: a single lane, from shared alone; comparisons that depend on shared alone, too. */
@@ -445,9 +456,9 @@ struct ag_program {
     char **names;        /* of the same, NULL for none */
     bool plain;          /* as its options said */
     uint32_t states;     /* the last so many map outputs are each inputs: scan_derive.c */
-    _Atomic(ag_program *) with_states; /* made when first needed: scan_derive.c */
-    _Atomic(ag_program *) gradient;
-    _Atomic(ag_program *) by_lanes;
+    AGI_ATOMIC(ag_program *) with_states; /* made when first needed: scan_derive.c */
+    AGI_ATOMIC(ag_program *) gradient;
+    AGI_ATOMIC(ag_program *) by_lanes;
 };
 
 /* ---- Passes ---------------------------------------------------------------------------------- */

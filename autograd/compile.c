@@ -4,7 +4,6 @@
  */
 #include "code.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 /* The names that inputs and outputs have, for whoever asks the program. */
@@ -15,7 +14,7 @@ static ag_status copy_names(ag_program *program, const ag_signature *s)
                              s->once_count};
     const size_t all =
         s->shared_count + s->each_count + s->sum_count + s->map_count + s->once_count;
-    program->names = agi_new_array(&program->memory, all, sizeof(char *));
+    program->names = AGI_NEW_ARRAY(&program->memory, all, char *);
     if (program->names == NULL)
         return AG_OUT_OF_MEMORY;
     memset(program->names, 0, all * sizeof(char *));
@@ -26,7 +25,7 @@ static ag_status copy_names(ag_program *program, const ag_signature *s)
             if (name == NULL)
                 continue;
             const size_t size = strlen(name) + 1;
-            *to = agi_memory_resize(&program->memory, NULL, 0, size);
+            *to = (char *)agi_memory_resize(&program->memory, NULL, 0, size);
             if (*to == NULL)
                 return AG_OUT_OF_MEMORY;
             memcpy(*to, name, size);
@@ -66,10 +65,10 @@ static ag_status run_passes(agi_code *code, ag_graph *graph, const ag_signature 
 static ag_program *new_program(const ag_signature *signature, const ag_compile_options *options)
 {
     agi_memory memory = {.allocator = options->allocator, .user = options->allocator_user};
-    ag_program *program = agi_memory_resize(&memory, NULL, 0, sizeof(*program));
+    ag_program *program = (ag_program *)agi_memory_resize(&memory, NULL, 0, sizeof(*program));
     if (program == NULL)
         return NULL;
-    memset(program, 0, sizeof(*program));
+    memset((void *)program, 0, sizeof(*program));
     program->memory = memory;
     program->plain = options->plain;
     atomic_init(&program->owners, 1);
@@ -81,8 +80,9 @@ static ag_program *new_program(const ag_signature *signature, const ag_compile_o
     program->info.sum_count = signature->sum_count;
     program->info.map_count = signature->map_count;
     program->info.once_count = signature->once_count;
-    program->source = ag_graph_new(&(ag_graph_options){.allocator = options->allocator,
-                                                       .allocator_user = options->allocator_user});
+    const ag_graph_options own = {.allocator = options->allocator,
+                                  .allocator_user = options->allocator_user};
+    program->source = ag_graph_new(&own);
     if (program->source != NULL)
         return program;
     ag_program_free(program);

@@ -48,7 +48,7 @@ static void close_ranks(agi_code *code, const uint8_t *needed)
 ag_status agi_drop_dead(agi_code *code)
 {
     const uint32_t count = code->count;
-    uint8_t *needed = agi_new_array(code->memory, count, 1);
+    uint8_t *needed = AGI_NEW_ARRAY(code->memory, count, uint8_t);
     const ag_status status = needed == NULL ? AG_OUT_OF_MEMORY : agi_reserve_to(code);
     if (status == AG_OK && flag(code, needed) < count)
         close_ranks(code, needed);

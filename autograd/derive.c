@@ -131,7 +131,7 @@ static bool allocate_edges(pass *p)
     p->edges = agi_resize(p->graph, NULL, 0, p->edges_size);
     if (p->edges == NULL)
         return false;
-    p->values = p->edges;
+    p->values = (ag_value *)p->edges;
     p->slots = (uint32_t *)(void *)(p->values + most);
     return true;
 }
@@ -146,7 +146,7 @@ static bool begin_pass(pass *p, size_t m, const ag_value *roots, size_t n, const
     p->spans = agi_resize(p->graph, NULL, 0, p->spans_size);
     if (p->spans == NULL)
         return false;
-    p->first = p->spans;
+    p->first = (size_t *)p->spans;
     p->count = (uint32_t *)(void *)(p->first + p->span);
     p->flags = (uint8_t *)(p->count + p->span);
     mark_dependent(p, n, wrt);
@@ -266,7 +266,7 @@ static void spread_closure(pass *p, uint32_t node, ag_value upstream)
 
 static uint32_t get_upstream(void *user, uint32_t output)
 {
-    const pass *p = user;
+    const pass *p = (const pass *)user;
     return is_concerned(p, output, TAKES_PART) && p->count[output - p->low] > 0
                ? p->slots[p->first[output - p->low]]
                : AGI_NO_INDEX;
@@ -274,21 +274,21 @@ static uint32_t get_upstream(void *user, uint32_t output)
 
 static void contribute_to_scan(void *user, uint32_t operand, uint32_t contribution)
 {
-    pass *p = user;
+    pass *p = (pass *)user;
     if (is_concerned(p, operand, TAKES_PART))
         keep_contribution(p, operand, agi_value(p->graph, contribution));
 }
 
 static uint32_t get_zero(void *user)
 {
-    pass *p = user;
+    pass *p = (pass *)user;
     return agi_get_node(&p->builder, agi_number_atom(0)).index;
 }
 
 static void spread_scan(pass *p, uint32_t node)
 {
-    (void)agi_derive_scan(p->graph, node,
-                          &(const agi_scan_pass){p, get_upstream, contribute_to_scan, get_zero});
+    const agi_scan_pass ends = {p, get_upstream, contribute_to_scan, get_zero};
+    (void)agi_derive_scan(p->graph, node, &ends);
 }
 
 /* Hands a node's adjoint on to its operands. */
@@ -468,7 +468,7 @@ static ag_status derive_checked(ag_graph *graph, const request *r, deriver *deri
         return graph->status;
     const size_t size = r->count * sizeof(ag_value);
     request own = *r;
-    own.out = agi_resize(graph, NULL, 0, size);
+    own.out = (ag_value *)agi_resize(graph, NULL, 0, size);
     if (own.out == NULL)
         return agi_fail_memory(graph, r->what);
     const ag_status status = derive_paused(graph, &own, derive);
@@ -535,7 +535,7 @@ static ag_status derive_jvp(ag_graph *graph, const request *r)
     for (size_t i = 0; i < r->m; i++)
         u[i] = ag_variable(graph, 1);
     const size_t size = r->n * sizeof(ag_value);
-    ag_value *product = agi_resize(graph, NULL, 0, size);
+    ag_value *product = (ag_value *)agi_resize(graph, NULL, 0, size);
     if (product == NULL)
         return agi_fail_memory(graph, r->what);
     if (graph->status == AG_OK && agi_vjp(graph, r->m, r->roots, u, r->n, r->wrt, product) == AG_OK)

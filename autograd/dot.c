@@ -262,7 +262,8 @@ static void write_wire(const canvas *c, uint32_t place)
 static uint32_t count_ports(const agi_trace *trace, uint32_t place)
 {
     const uint32_t n = agi_operands_at(trace, place).n;
-    return n == 0 || find_inside(trace, place) != AGI_NO_INDEX ? 1 : n < PORTS ? n : PORTS;
+    return n == 0 || find_inside(trace, place) != AGI_NO_INDEX ? 1
+                                                               : (uint32_t)agi_smaller(n, PORTS);
 }
 
 /* One below the other; the middle one, if there is one, is where the sign is. */
@@ -620,8 +621,8 @@ static void write_drawing(const canvas *c, const char *title)
         FEW_EDGES = 3,
         MANY_EDGES = 16
     };
-    const unsigned long most = c->drawing->widest;
-    const unsigned long many = most < FEW_EDGES ? FEW_EDGES : most < MANY_EDGES ? most : MANY_EDGES;
+    const size_t most = agi_smaller(c->drawing->widest, MANY_EDGES);
+    const unsigned long many = most < FEW_EDGES ? (size_t)FEW_EDGES : most;
     (void)fprintf(c->file,
                   "digraph wengert {\n"
                   "  rankdir=LR; nodesep=0.1; ranksep=0.%lu; outputorder=edgesfirst;\n",
@@ -656,8 +657,9 @@ ag_status ag_write_dot(ag_value root, FILE *file, const ag_dot_options *options)
         return agi_fail(graph, AG_INVALID_ARGUMENT, "%s: digits are %d, and may be 0 to %d", what,
                         options->digits, MOST_DIGITS);
     agi_drawing drawing;
-    ag_status status = agi_draw(&drawing, root, options->fold,
-                                options->max_nodes == 0 ? MOST_NODES : options->max_nodes, what);
+    ag_status status =
+        agi_draw(&drawing, root, options->fold,
+                 options->max_nodes == 0 ? (size_t)MOST_NODES : options->max_nodes, what);
     if (status != AG_OK)
         return status;
     const canvas c = {.drawing = &drawing,

@@ -46,7 +46,7 @@ static bool allocate(agi_drawing *drawing, classes *c)
     if (drawing->block == NULL)
         return false;
     memset(drawing->block, 0, drawing->size);
-    drawing->frames = drawing->block;
+    drawing->frames = (agi_frame *)drawing->block;
     drawing->box = (uint32_t *)(void *)(drawing->frames + scopes);
     drawing->frame = drawing->box + n;
     drawing->owner = drawing->frame + n;
@@ -78,7 +78,7 @@ typedef struct scope_key {
 
 static int compare_keys(const void *left, const void *right)
 {
-    const scope_key *p = left, *q = right;
+    const scope_key *p = (const scope_key *)left, *q = (const scope_key *)right;
     if (p->parent != q->parent)
         return p->parent < q->parent ? -1 : 1;
     const int order = strcmp(p->name, q->name);
@@ -98,7 +98,7 @@ static bool number_scopes(agi_drawing *drawing)
     if (n == 0)
         return true;
     const size_t size = n * sizeof(scope_key);
-    scope_key *keys = agi_resize(graph, NULL, 0, size);
+    scope_key *keys = (scope_key *)agi_resize(graph, NULL, 0, size);
     if (keys == NULL)
         return false;
     for (uint32_t s = 0; s < n; s++)
@@ -298,11 +298,11 @@ static void join_wires(agi_drawing *drawing, classes *c)
     for (uint32_t i = 0; i < n; i++)
         c->into[c->of[i]] += drawing->wire[i];
     for (uint32_t i = 0; i < n; i++) {
-        const uint32_t class = c->of[i];
-        const bool joined = class != OWN_WIRE && c->into[class] > MOST_WIRES;
-        const uint32_t wire = joined ? c->first[class] : i;
+        const uint32_t set = c->of[i];
+        const bool joined = set != OWN_WIRE && c->into[set] > MOST_WIRES;
+        const uint32_t wire = joined ? c->first[set] : i;
         drawing->wire[i] = drawing->wire[i] ? wire : AGI_NO_INDEX;
-        drawing->alike[i] = joined ? c->into[class] : 1;
+        drawing->alike[i] = joined ? c->into[set] : 1;
         drawing->drawn += drawing->wire[i] == i;
     }
 }
@@ -348,7 +348,7 @@ ag_status agi_draw(agi_drawing *drawing, ag_value root, size_t fold, size_t max_
                    const char *what)
 {
     ag_graph *graph = root.graph;
-    *drawing = (agi_drawing){0};
+    *drawing = (agi_drawing){.size = 0};
     classes c = {0};
     ag_status status =
         agi_trace_root(&drawing->trace, root, fold == 0 ? max_nodes : SIZE_MAX, what);

@@ -88,7 +88,7 @@ static ag_status make_factors(agi_plan *plan, uint32_t n, const agi_terms_of *li
                               agi_factors *factors)
 {
     const agi_product *term = &lists[0].terms[t];
-    *factors = (agi_factors){.factor = term->factor, .chain = term->chain, .repeat = 1};
+    *factors = (agi_factors){.factor = term->factor, .repeat = 1, .chain = term->chain};
     for (int side = 0; side < 2; side++) {
         if ((side == 0 ? term->p : term->q) == AGI_NO_INDEX)
             continue;
@@ -128,7 +128,7 @@ static ag_status emit_products(agi_plan *plan, const agi_group *group, uint32_t 
     agi_product none;
     agi_terms_of one, *lists = &one;
     if (group->n > 1)
-        lists = agi_new_array(plan->memory, group->n, sizeof(*lists));
+        lists = AGI_NEW_ARRAY(plan->memory, group->n, agi_terms_of);
     if (lists == NULL)
         return AG_OUT_OF_MEMORY;
     for (uint32_t i = 0; i < group->n; i++)
@@ -229,7 +229,7 @@ static ag_status emit_comparison(agi_plan *plan, const agi_group *group)
     const char *text = plan->code->texts + comparison->text;
     const size_t size = strlen(text) + 1;
     agi_instruction instruction = {
-        .op = group->op, .n = 1, .outcome = comparison->outcome, .more = records->texts_count};
+        .op = group->op, .outcome = comparison->outcome, .n = 1, .more = records->texts_count};
     if (agi_memory_grow(plan->memory, (void **)&records->texts, 1, &records->texts_capacity,
                         (uint64_t)records->texts_count + size, UINT32_MAX) ||
         agi_find(plan, at.a, &instruction.x[0]) || agi_find(plan, at.b, &instruction.x[1]))
@@ -430,7 +430,7 @@ static ag_status emit_segment(emission *e, const agi_group *group, const agi_row
 static ag_status emit_rests(agi_plan *plan, const agi_group *group, const agi_row *rows,
                             uint32_t out)
 {
-    agi_terms_of *lists = agi_new_array(plan->memory, group->n, sizeof(*lists));
+    agi_terms_of *lists = AGI_NEW_ARRAY(plan->memory, group->n, agi_terms_of);
     if (lists == NULL)
         return AG_OUT_OF_MEMORY;
     for (uint32_t i = 0; i < group->n; i++)
@@ -594,7 +594,7 @@ static ag_status reserve_instructions(agi_plan *plan)
     for (uint32_t g = 0; g < plan->groups_count; g++)
         if (plan->groups[g].op == AGI_OP_PRODUCTS) {
             const uint32_t terms = plan->code->at[plan->members[plan->groups[g].begin]].b;
-            factors += terms < FEW ? terms : FEW;
+            factors += agi_smaller(terms, FEW);
         }
     return agi_memory_grow(plan->memory, (void **)&section->instructions,
                            sizeof(*section->instructions), &section->capacity, instructions,
@@ -626,7 +626,7 @@ static ag_status emit_groups(emission *e, const uint32_t *ends)
 ag_status agi_emit_section(agi_plan *plan)
 {
     emission e = {.plan = plan, .slots = {.memory = plan->memory}};
-    uint32_t *ends = agi_new_array(plan->memory, plan->groups_count, sizeof(*ends));
+    uint32_t *ends = AGI_NEW_ARRAY(plan->memory, plan->groups_count, uint32_t);
     ag_status status = ends == NULL ? AG_OUT_OF_MEMORY : reserve_instructions(plan);
     if (status == AG_OK) {
         find_last_uses(plan);

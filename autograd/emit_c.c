@@ -27,8 +27,8 @@ static uint32_t count_constants(const ag_program *program)
 static bool open_section(agi_c_file *file, agi_c_section *section, const agi_section *of)
 {
     section->section = of;
-    section->holds = agi_new_array(file->memory, of->slots, sizeof(*section->holds));
-    section->places = agi_new_array(file->memory, of->slots, sizeof(*section->places));
+    section->holds = AGI_NEW_ARRAY(file->memory, of->slots, uint32_t);
+    section->places = AGI_NEW_ARRAY(file->memory, of->slots, uint32_t);
     if (section->holds == NULL || section->places == NULL)
         return false;
     memset(section->places, 0, of->slots * sizeof(*section->places));
@@ -63,8 +63,8 @@ static bool open_unit(agi_c_file *file, agi_c_unit *unit)
 {
     const ag_program *program = unit->program;
     const uint32_t slots = program->once.slots, constants = count_constants(program);
-    unit->is_uniform = agi_new_array(file->memory, slots, 1);
-    unit->constants = agi_new_array(file->memory, constants, sizeof(*unit->constants));
+    unit->is_uniform = AGI_NEW_ARRAY(file->memory, slots, uint8_t);
+    unit->constants = AGI_NEW_ARRAY(file->memory, constants, uint32_t);
     if (unit->is_uniform == NULL || unit->constants == NULL ||
         !open_section(file, &unit->once, &program->once) ||
         !open_section(file, &unit->check, &program->check) ||
@@ -77,7 +77,7 @@ static bool open_unit(agi_c_file *file, agi_c_unit *unit)
 
 static agi_c_unit *add_unit(agi_c_file *file, const ag_program *program, const char *name)
 {
-    agi_c_unit *unit = agi_memory_resize(file->memory, NULL, 0, sizeof(*unit));
+    agi_c_unit *unit = (agi_c_unit *)agi_memory_resize(file->memory, NULL, 0, sizeof(*unit));
     if (unit == NULL) {
         file->failed = true;
         return NULL;
@@ -251,7 +251,7 @@ static void put_unit_numbers(agi_c_file *file, agi_c_unit *unit)
     const uint32_t n = count_constants(unit->program);
     if (unit->constants_count == 0)
         return;
-    double *used = agi_new_array(file->memory, unit->constants_count, sizeof(*used));
+    double *used = AGI_NEW_ARRAY(file->memory, unit->constants_count, double);
     if (used == NULL) {
         file->failed = true;
         return;

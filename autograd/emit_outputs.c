@@ -49,13 +49,13 @@ static uint32_t count_runs(uint32_t n, const outlet *outputs)
 
 static int compare_numbers(const void *left, const void *right)
 {
-    const outlet *p = left, *q = right;
+    const outlet *p = (const outlet *)left, *q = (const outlet *)right;
     return p->number < q->number ? -1 : p->number > q->number;
 }
 
 static int compare_places(const void *left, const void *right)
 {
-    const outlet *p = left, *q = right;
+    const outlet *p = (const outlet *)left, *q = (const outlet *)right;
     if (p->at.space != q->at.space)
         return p->at.space < q->at.space ? -1 : 1;
     if (p->at.at != q->at.at)
@@ -79,7 +79,7 @@ static void order_outputs(uint32_t n, outlet *outputs)
 static ag_status emit_outputs(agi_plan *plan, uint8_t op, uint32_t n, const uint32_t *numbers,
                               const uint32_t *nodes)
 {
-    outlet *outputs = agi_new_array(plan->memory, n, sizeof(*outputs));
+    outlet *outputs = AGI_NEW_ARRAY(plan->memory, n, outlet);
     ag_status status = outputs == NULL ? AG_OUT_OF_MEMORY : AG_OK;
     for (uint32_t i = 0; i < n && status == AG_OK; i++) {
         outputs[i].number = numbers[i];
@@ -214,7 +214,7 @@ static ag_status emit_composed(agi_plan *plan, agi_slots *slots, const agi_block
     };
     agi_terms_of lists[MOST];
     uint32_t at;
-    n = n < MOST ? n : MOST;
+    n = (uint32_t)agi_smaller(n, MOST);
     for (uint32_t j = 0; j < n; j++)
         lists[j] = get_rest(plan->code, block, output + j);
     *length = agi_measure_products(plan, n, lists);
@@ -222,11 +222,11 @@ static ag_status emit_composed(agi_plan *plan, agi_slots *slots, const agi_block
         agi_emit_products(plan, *length, lists, at, false) != AG_OK)
         return AG_OUT_OF_MEMORY;
     const agi_instruction sums = {.op = AGI_OP_SUMS,
+                                  .first = true,
                                   .n = *length,
                                   .out = output,
                                   .out_stride = 1,
-                                  .x = {{at, *length > 1, AGI_SLOTS}},
-                                  .first = true};
+                                  .x = {{at, *length > 1, AGI_SLOTS}}};
     if (agi_add_instruction(plan, sums) != AG_OK)
         return AG_OUT_OF_MEMORY;
     return agi_give_slots(slots, at, *length);

@@ -20,6 +20,11 @@
 #define AGI_INLINE inline
 #endif
 
+static inline size_t agi_smaller(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 /* ---- Nodes ----------------------------------------------------------------------------------- */
 
 /* Leaves and gates beside the table come first, then the table's lines in their order. */

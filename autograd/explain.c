@@ -121,7 +121,7 @@ ag_status ag_explain(ag_value root, FILE *file)
     if (status != AG_OK)
         return status;
     const size_t size = trace.count * sizeof(ag_real);
-    ag_real *sums = agi_resize(graph, NULL, 0, size);
+    ag_real *sums = (ag_real *)agi_resize(graph, NULL, 0, size);
     if (sums == NULL) {
         agi_release_trace(&trace);
         return agi_fail_memory(graph, what);

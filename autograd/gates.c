@@ -244,7 +244,8 @@ static ag_value record_three(agi_gate gate, const ag_value operands[3])
 #define AG_TERNARY(name, ...)                                                                      \
     ag_value ag_##name(ag_value c, ag_value a, ag_value b)                                         \
     {                                                                                              \
-        return record_three(AGI_##name, (const ag_value[]){c, a, b});                              \
+        const ag_value operands[] = {c, a, b};                                                     \
+        return record_three(AGI_##name, operands);                                                 \
     }
 #include <wengert/gates.def>
 

@@ -12,10 +12,10 @@
 
 /* The function with input i moved to x. AG_BRANCH: y is the recorded path's value, and another
  * path is taken at x. Other errors end the check. */
-typedef ag_status (*evaluate)(void *subject, size_t i, ag_real x, ag_real *y);
+typedef ag_status (*evaluator)(void *subject, size_t i, ag_real x, ag_real *y);
 
 typedef struct check {
-    evaluate evaluate;
+    evaluator evaluate;
     void *subject;
     ag_real here; /* the function at the point itself */
     int points;
@@ -134,7 +134,7 @@ static ag_status judge(const check *c, size_t i, ag_gradcheck_row *row)
     bool first = true, kink = false, rough = false;
     ag_real least = (ag_real)INFINITY; /* estimated error of the row's numeric gradient */
     ag_real h = given ? c->given_step : choose_step(c, row->at);
-    for (int attempt = 0; attempt < ATTEMPTS && agreed_at < 0; attempt++, h /= SHRINK) {
+    for (int attempt = 0; attempt < ATTEMPTS && agreed_at < 0; attempt++, h /= (ag_real)SHRINK) {
         stencil s;
         const ag_status status = measure(c, i, row->at, h, &s);
         if (status != AG_OK)
@@ -146,7 +146,7 @@ static ag_status judge(const check *c, size_t i, ag_gradcheck_row *row)
             row->step = s.step;
             rough = is_rough(&s, row->analytic, tolerated);
         }
-        if (s.step == 0 || (attempt > 0 && s.noise > PESSIMISM * tolerated))
+        if (s.step == 0 || (attempt > 0 && s.noise > (ag_real)PESSIMISM * tolerated))
             break;
         if (!isfinite(numeric))
             continue;
@@ -242,7 +242,7 @@ static ag_status record(recording *r, ag_value *y)
 
 static ag_status evaluate_recording(void *subject, size_t i, ag_real x, ag_real *y)
 {
-    recording *r = subject;
+    recording *r = (recording *)subject;
     const ag_real at = ag_data(r->inputs[i]);
     ag_value value;
     ag_status status = ag_set(r->inputs[i], x);
@@ -296,7 +296,7 @@ ag_status ag_gradcheck(ag_function f, void *context, size_t n, const ag_real *at
     ag_graph *graph = n > AGI_MAX_NODES ? NULL : ag_graph_new(NULL);
     recording r = {.graph = graph, .f = f, .context = context, .n = n};
     if (graph != NULL)
-        r.inputs = agi_resize(graph, NULL, 0, n * sizeof(*r.inputs));
+        r.inputs = (ag_value *)agi_resize(graph, NULL, 0, n * sizeof(*r.inputs));
     ag_status status = AG_OUT_OF_MEMORY;
     if (r.inputs == NULL) {
         agi_set_details(error, status, "ag_gradcheck: out of memory for %zu inputs", n);
@@ -340,9 +340,9 @@ static ag_status take_snapshot(ag_graph *graph, snapshot *s)
     const size_t size = s->count * sizeof(ag_real);
     if (agi_reserve_grad(graph, s->count) != AG_OK || agi_reserve_marks(graph, s->count) != AG_OK)
         return graph->status;
-    s->data = agi_resize(graph, NULL, 0, size);
-    s->grad = agi_resize(graph, NULL, 0, size);
-    s->epochs = agi_resize(graph, NULL, 0, s->count);
+    s->data = (ag_real *)agi_resize(graph, NULL, 0, size);
+    s->grad = (ag_real *)agi_resize(graph, NULL, 0, size);
+    s->epochs = (uint8_t *)agi_resize(graph, NULL, 0, s->count);
     if (s->data == NULL || s->grad == NULL || s->epochs == NULL) {
         release_snapshot(graph, s);
         return agi_fail_memory(graph, "ag_gradcheck_root");
@@ -372,7 +372,7 @@ static void restore_snapshot(ag_graph *graph, snapshot *s, ag_value root)
 
 static ag_status evaluate_rooted(void *subject, size_t i, ag_real x, ag_real *y)
 {
-    const rooted *r = subject;
+    const rooted *r = (const rooted *)subject;
     ag_graph *graph = r->root.graph;
     ag_real *leaf = &graph->data[r->leaves[i].index];
     const ag_real at = *leaf;

@@ -53,7 +53,7 @@ ag_graph *ag_graph_new(const ag_graph_options *options)
         if (seed.memory.arena == NULL)
             return NULL;
     }
-    ag_graph *graph = agi_resize(&seed, NULL, 0, sizeof(*graph));
+    ag_graph *graph = (ag_graph *)agi_resize(&seed, NULL, 0, sizeof(*graph));
     if (graph == NULL)
         return NULL;
     *graph = seed;

@@ -154,8 +154,8 @@ multiply_rows(const single *s, size_t i, const size_t rows, const size_t sets)
         a += sets * WIDTH;
         x += sets * WIDTH;
     }
-    for (; k > 0; k -= k < WIDTH ? k : WIDTH) {
-        const size_t n = k < WIDTH ? k : WIDTH;
+    for (; k > 0; k -= agi_smaller(k, WIDTH)) {
+        const size_t n = agi_smaller(k, WIDTH);
         const vec y = load_into((vec){0}, x, n);
         UNROLL
         for (size_t r = 0; r < rows; r++)
@@ -171,7 +171,7 @@ multiply_rows(const single *s, size_t i, const size_t rows, const size_t sets)
     }
     UNROLL
     for (size_t r = 0; r < rows; r += WIDTH) {
-        const size_t n = rows < WIDTH ? rows : WIDTH;
+        const size_t n = agi_smaller(rows, WIDTH);
         finish_rows(s, i + r, n, add_across(sum[0] + r, n));
     }
 }
@@ -299,7 +299,7 @@ static void add_all_columns(const single *s)
         break;
     }
     for (size_t i = 0; i < s->m; i += WIDTH)
-        finish_rows(s, i, s->m - i < WIDTH ? s->m - i : WIDTH, load(s->sums + i));
+        finish_rows(s, i, agi_smaller(s->m - i, WIDTH), load(s->sums + i));
 }
 
 static void multiply_single(const agi_affine *affine, uint32_t out, const agi_frame *frame)
@@ -314,7 +314,7 @@ static void multiply_single(const agi_affine *affine, uint32_t out, const agi_fr
         .base = locate(frame, affine->bias),
         .base_step = affine->bias.stride,
         .out = (num *)frame->slots + out,
-        .sums = frame->scratch,
+        .sums = (num *)frame->scratch,
         .chain = affine->chain,
     };
     if (affine->add) {

@@ -151,7 +151,7 @@ static void run_parts(const gate_kernel *kernel, const agi_instruction *instruct
         from[i] = find_source(&all, instruction->x[i]);
     for (size_t row = 0; row < shape.rows; row++)
         for (size_t column = 0; column < shape.columns; column += CHUNK) {
-            const size_t left = shape.columns - column, n = left < CHUNK ? left : CHUNK;
+            const size_t n = agi_smaller(shape.columns - column, CHUNK);
             for (size_t i = 0; i < kernel->arity; i++)
                 s[i] = open_part(beside[i], from[i], row, column, n);
             kernel->loop(n, out, s[0], s[1], s[2]);
@@ -202,7 +202,7 @@ static void compare(const agi_instruction *instruction, agi_frame *frame)
     const stream none = {0};
     for (size_t row = 0; row < shape.rows; row++)
         for (size_t column = 0; column < shape.columns; column += CHUNK) {
-            const size_t left = shape.columns - column, n = left < CHUNK ? left : CHUNK;
+            const size_t n = agi_smaller(shape.columns - column, CHUNK);
             kernels[instruction->op].loop(n, outcomes,
                                           open_part(beside[0], from[0], row, column, n),
                                           open_part(beside[1], from[1], row, column, n), none);

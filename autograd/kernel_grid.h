@@ -38,10 +38,10 @@ static inline spaces find_spaces(const agi_frame *frame)
 {
     static const num one = 1;
     return (spaces){{[AGI_NOWHERE] = &one,
-                     [AGI_SLOTS] = frame->slots,
-                     [AGI_UNIFORM] = frame->uniform,
-                     [AGI_CONSTANTS] = frame->constants,
-                     [AGI_SHARED] = frame->shared},
+                     [AGI_SLOTS] = (const num *)frame->slots,
+                     [AGI_UNIFORM] = (const num *)frame->uniform,
+                     [AGI_CONSTANTS] = (const num *)frame->constants,
+                     [AGI_SHARED] = (const num *)frame->shared},
                     (ptrdiff_t)frame->lanes};
 }
 

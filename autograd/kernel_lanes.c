@@ -6,7 +6,7 @@
 #include "kernel.h"
 
 /* One slot's lanes from another's, or a number for all of them. */
-static inline vec read_lanes(const num *from, agi_space space, size_t lane)
+static inline vec read_lanes(const num *from, uint8_t space, size_t lane)
 {
     return space == AGI_SLOTS ? load(from + lane) : splat(*from);
 }

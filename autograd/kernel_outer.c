@@ -107,12 +107,12 @@ static void transpose_columns(const product *p, const panel *at, num *to)
 static void find_columns(const product *p, panel *at)
 {
     const size_t columns = at->vectors * WIDTH;
-    const num *first = p->frame->scratch;
+    const num *first = (num *)p->frame->scratch;
     size_t step = columns;
     if (p->b.slots != NULL) {
-        transpose_columns(p, at, p->frame->scratch);
+        transpose_columns(p, at, (num *)p->frame->scratch);
     } else if (at->n < columns || p->a.n > 2 * MOST_ROWS) {
-        copy_columns(p, at, p->frame->scratch);
+        copy_columns(p, at, (num *)p->frame->scratch);
     } else {
         step = p->frame->each_stride;
         first = p->b.each + at->sample * step + at->j;
@@ -128,7 +128,7 @@ static void add_tile(const product *p, const panel *at, num *to, const num *from
     for (size_t i = 0; i < rows; i++, to += p->row_stride, from += at->vectors * WIDTH) {
         if (p->column_stride == 1) {
             for (size_t j = 0; j < at->n; j += WIDTH) {
-                const size_t part = at->n - j < WIDTH ? at->n - j : WIDTH;
+                const size_t part = agi_smaller(at->n - j, WIDTH);
                 const vec before = set ? (vec){0} : load_into((vec){0}, to + j, part);
                 store_part(to + j, before + load(from + j), part);
             }
@@ -244,7 +244,7 @@ static void add_column(const product *p, const panel *at, size_t j, const num *b
 {
     const bool set = p->set && at->sample == 0, chain = p->a.upstream || p->b.upstream;
     for (size_t i = 0; i < p->a.n; i += ROWS) {
-        const size_t n = p->a.n - i < ROWS ? p->a.n - i : ROWS;
+        const size_t n = agi_smaller(p->a.n - i, ROWS);
         num sums[WIDTH];
         const vec sum = multiply_across(p, at, i, n, b);
         store(sums, sum);
@@ -266,7 +266,7 @@ static void add_few_columns(const product *p, const panel *at, size_t j)
             add_column(p, at, j, b + at->sample);
             continue;
         }
-        num *lanes = p->frame->scratch;
+        num *lanes = (num *)p->frame->scratch;
         for (size_t s = 0; s < at->depth; s++)
             lanes[s] = b[(at->sample + s) * p->frame->each_stride];
         add_column(p, at, j, lanes);
@@ -383,7 +383,7 @@ static const num *gather_side(const product *p, const side *s, num *to)
 
 static void add_single(const product *p)
 {
-    num *scratch = p->frame->scratch;
+    num *scratch = (num *)p->frame->scratch;
     const num *a = gather_side(p, &p->a, scratch),
               *b = gather_side(p, &p->b, scratch + agi_round_up(p->a.n));
     if (p->column_stride != 1)

@@ -95,7 +95,7 @@ void AGI_KERNEL(store)(const agi_instruction *instruction, agi_frame *frame)
     }
     if (x.space == AGI_SLOTS && frame->lanes > 1 && instruction->out_stride == 1) {
         for (size_t j = 0; j < n; j += WIDTH)
-            store_columns(from + (ptrdiff_t)j * step, step, n - j < WIDTH ? n - j : WIDTH, to + j,
+            store_columns(from + (ptrdiff_t)j * step, step, agi_smaller(n - j, WIDTH), to + j,
                           frame);
         return;
     }
@@ -130,7 +130,8 @@ static void sum_lanes(const num *from, ptrdiff_t step, size_t n, size_t count, n
 }
 
 /* n numbers side by side, for as many totals. */
-static void add_beside(const num *restrict from, size_t n, num *restrict to, num factor, bool set)
+static void add_beside(const num *__restrict from, size_t n, num *__restrict to, num factor,
+                       bool set)
 {
     if (set) {
         for (size_t i = 0; i < n; i++)
@@ -156,7 +157,7 @@ void AGI_KERNEL(sums)(const agi_instruction *instruction, agi_frame *frame)
         return;
     }
     for (size_t i = 0, n; i < instruction->n; i += n) {
-        n = instruction->n - i < ROWS ? instruction->n - i : ROWS;
+        n = agi_smaller(instruction->n - i, ROWS);
         if (over_lanes)
             sum_lanes(from + (ptrdiff_t)i * step, step, n, frame->count, sums);
         else

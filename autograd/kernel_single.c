@@ -116,7 +116,7 @@ void AGI_KERNEL(single)(const agi_section *section, agi_frame *frame)
 {
     if (frame->imported != section)
         import(section, frame);
-    num *const s = frame->slots;
+    num *const s = (num *)frame->slots;
     const spaces of = find_spaces(frame);
     const agi_instruction *const instructions = section->instructions;
     const uint32_t *w = section->steps;

@@ -30,7 +30,7 @@ typedef struct term {
     ptrdiff_t p_row, q_row, p_step, q_step, p_column, q_column;
     uint32_t repeat;
     num factor;
-    kind kind;
+    enum kind kind;
     bool chain;
 } term;
 
@@ -80,7 +80,7 @@ static AGI_INLINE vec fetch(const num *at, ptrdiff_t column, size_t v, size_t n)
         return splat(*at);
     at += (ptrdiff_t)(v * WIDTH) * column;
     if (column != 1)
-        return collect_aside(at, column, n < WIDTH ? n : WIDTH);
+        return collect_aside(at, column, agi_smaller(n, WIDTH));
     return n < WIDTH ? load_part(at, n) : load(at);
 }
 
@@ -168,7 +168,7 @@ typedef struct products {
     const agi_factors *first;
     size_t count;
     size_t row;
-    spaces spaces;
+    struct spaces spaces;
     term terms[MOST_TERMS]; /* if there are no more */
 } products;
 
@@ -465,7 +465,7 @@ static AGI_INLINE num fold_across(const terms *t, fold_start start, fold_step st
     const vec nothing = splat((num)-0.0); /* adding it leaves even -0 as it is */
     vec sum = nothing;
     for (size_t k = 0; k < t->n; k += WIDTH) {
-        const size_t n = t->n - k < WIDTH ? t->n - k : WIDTH;
+        const size_t n = agi_smaller(t->n - k, WIDTH);
         const vec x = get_terms(&t->x, k, n);
         vec w = x;
         if (t->numbers != NULL) {
@@ -542,7 +542,7 @@ static void call_closure(const agi_instruction *instruction, agi_frame *frame)
     const agi_fold *record = frame->records->folds + instruction->more;
     const ag_closure *closure = frame->records->closures + record->numbers;
     const list x = open_list(frame, &record->x);
-    ag_real *operands = frame->scratch;
+    ag_real *operands = (ag_real *)frame->scratch;
     num *out = (num *)frame->slots + (size_t)instruction->out * frame->lanes;
     const size_t count = frame->lanes == 1 ? 1 : frame->count;
     for (size_t lane = 0; lane < count; lane++) {

@@ -346,7 +346,7 @@ static ag_status reserve_code(agi_code *code, const ag_graph *source, uint32_t c
         agi_memory_grow(memory, (void **)&code->scans, sizeof(agi_scan), &code->scans_capacity,
                         source->scans_count, UINT32_MAX))
         return AG_OUT_OF_MEMORY;
-    code->outputs = agi_new_array(memory, outputs, sizeof(*code->outputs));
+    code->outputs = AGI_NEW_ARRAY(memory, outputs, uint32_t);
     return code->outputs == NULL ? AG_OUT_OF_MEMORY : AG_OK;
 }
 
@@ -493,9 +493,9 @@ ag_status agi_lower(agi_code *code, ag_graph *graph, const ag_signature *signatu
     }
     e.end = find_end_of_scan(graph, e.end);
     e.size = e.end > size ? e.end : size;
-    e.flags = agi_new_array(e.memory, e.size, 1);
-    e.to = agi_new_array(e.memory, e.end, sizeof(*e.to));
-    program->signature = agi_new_array(&program->memory, values, sizeof(ag_value));
+    e.flags = AGI_NEW_ARRAY(e.memory, e.size, uint8_t);
+    e.to = AGI_NEW_ARRAY(e.memory, e.end, uint32_t);
+    program->signature = AGI_NEW_ARRAY(&program->memory, values, ag_value);
     ag_status result = AG_OUT_OF_MEMORY;
     if (e.flags != NULL && e.to != NULL && program->signature != NULL) {
         memset(e.flags, 0, e.size);

@@ -68,9 +68,9 @@ static void *resize_by_caller(const agi_memory *memory, unsigned char *pointer, 
     const size_t offset = pointer == NULL ? 0 : pointer[-1];
     if (new_size > SIZE_MAX - ALIGNMENT)
         return NULL;
-    unsigned char *raw =
-        memory->allocator(memory->user, pointer == NULL ? NULL : pointer - offset,
-                          pointer == NULL ? 0 : old_size + ALIGNMENT, new_size + ALIGNMENT);
+    unsigned char *raw = (unsigned char *)memory->allocator(
+        memory->user, pointer == NULL ? NULL : pointer - offset,
+        pointer == NULL ? 0 : old_size + ALIGNMENT, new_size + ALIGNMENT);
     if (raw == NULL)
         return NULL;
     unsigned char *block = align_within(raw);
@@ -86,7 +86,7 @@ void *agi_memory_resize(agi_memory *memory, void *pointer, size_t old_size, size
     if (memory->arena != NULL)
         block = agi_arena_resize(memory->arena, pointer, new_size);
     else if (memory->allocator != NULL)
-        block = resize_by_caller(memory, pointer, old_size, new_size);
+        block = resize_by_caller(memory, (unsigned char *)pointer, old_size, new_size);
     else
         block = resize_by_libc(pointer, old_size, new_size);
     if (block != NULL)
@@ -102,7 +102,7 @@ void agi_memory_release(agi_memory *memory, void *pointer, size_t size)
     if (memory->arena != NULL) {
         agi_arena_release(memory->arena, pointer);
     } else if (memory->allocator != NULL) {
-        unsigned char *block = pointer;
+        unsigned char *block = (unsigned char *)pointer;
         memory->allocator(memory->user, block - block[-1], size + ALIGNMENT, 0);
     } else {
         free(pointer);

@@ -99,13 +99,13 @@ ag_status ag_name(ag_value x, const char *name)
         return agi_fail(graph, AG_NAME_TAKEN, "ag_name: \"%.60s\" is already the name of #%lu",
                         name, (unsigned long)owner->node);
     if (graph->names == NULL) {
-        graph->names = agi_resize(graph, NULL, 0, sizeof(*graph->names));
+        graph->names = (agi_names *)agi_resize(graph, NULL, 0, sizeof(*graph->names));
         if (graph->names == NULL)
             return agi_fail_memory(graph, "ag_name");
         *graph->names = (agi_names){0};
     }
     const size_t length = strlen(name) + 1;
-    entry *e = agi_resize(graph, NULL, 0, sizeof(entry) + length);
+    entry *e = (entry *)agi_resize(graph, NULL, 0, sizeof(entry) + length);
     if (e == NULL)
         return agi_fail_memory(graph, "ag_name");
     e->node = x.index;

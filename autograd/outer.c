@@ -178,8 +178,8 @@ ag_status agi_find_outer(agi_plan *plan)
     const agi_code *code = plan->code;
     if (plan->plain || code->sum_count == 0)
         return AG_OK;
-    uint8_t *candidates = agi_new_array(plan->memory, code->sum_count, 1);
-    uint8_t *used = agi_new_array(plan->memory, code->count, 1);
+    uint8_t *candidates = AGI_NEW_ARRAY(plan->memory, code->sum_count, uint8_t);
+    uint8_t *used = AGI_NEW_ARRAY(plan->memory, code->count, uint8_t);
     ag_status status = candidates != NULL && used != NULL ? AG_OK : AG_OUT_OF_MEMORY;
     if (status == AG_OK)
         find_candidates(plan, candidates, used);

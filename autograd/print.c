@@ -110,7 +110,7 @@ void agi_end_cell(agi_printer *printer)
     assert(printer->column < AGI_COLUMNS);
     size_t *width = &printer->widths[printer->column++];
     if (printer->file == NULL && printer->used > *width)
-        *width = printer->used < AGI_WIDEST_COLUMN ? printer->used : AGI_WIDEST_COLUMN;
+        *width = agi_smaller(printer->used, AGI_WIDEST_COLUMN);
     printer->pending += 2 + (printer->used < *width ? *width - printer->used : 0);
     printer->used = 0;
 }

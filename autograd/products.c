@@ -314,7 +314,7 @@ static ag_status order_terms(collection *c, agi_operands at, uint32_t *fixed)
     }
     if (is_ordered)
         return AG_OK;
-    agi_product *copy = agi_new_array(code->memory, at.b, sizeof(*copy));
+    agi_product *copy = AGI_NEW_ARRAY(code->memory, at.b, agi_product);
     if (copy == NULL)
         return AG_OUT_OF_MEMORY;
     memcpy(copy, to, at.b * sizeof(*copy));
@@ -377,10 +377,10 @@ static ag_status replace_nodes(collection *c)
         agi_redirect_ends(code);
         const agi_code old = {
             .memory = code->memory,
-            .ops = code->ops,
             .ops_capacity = code->ops_capacity,
-            .at = code->at,
             .at_capacity = code->at_capacity,
+            .ops = code->ops,
+            .at = code->at,
         };
         code->ops = next.ops;
         code->at = next.at;
@@ -396,7 +396,7 @@ static ag_status replace_nodes(collection *c)
 ag_status agi_collect_products(agi_code *code)
 {
     const uint32_t count = code->count;
-    collection c = {.code = code, .flags = agi_new_array(code->memory, count, 1)};
+    collection c = {.code = code, .flags = AGI_NEW_ARRAY(code->memory, count, uint8_t)};
     if (c.flags == NULL)
         return AG_OUT_OF_MEMORY;
     memset(c.flags, 0, count);

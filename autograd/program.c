@@ -5,7 +5,6 @@
  */
 #include "code.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 ag_program *ag_program_retain(ag_program *program)
@@ -18,7 +17,7 @@ ag_program *ag_program_retain(ag_program *program)
 ag_status agi_round_constants(ag_program *program)
 {
     const uint32_t n = program->constants_count;
-    program->constants_float = agi_new_array(&program->memory, n, sizeof(float));
+    program->constants_float = AGI_NEW_ARRAY(&program->memory, n, float);
     if (program->constants_float == NULL)
         return AG_OUT_OF_MEMORY;
     for (uint32_t i = 0; i < n; i++)

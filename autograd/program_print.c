@@ -189,9 +189,9 @@ static void put_affine(listing *l, const agi_affine *affine)
     put(l, "affine %" PRIu32 " x %" PRIu32 "%s: ", affine->m, affine->k,
         affine->chain ? ", chain" : "");
     put(l, "%s[", name_space(l, affine->p.space));
-    put_index(l, affine->p.at, 2,
-              (const way[]){{'i', affine->row_stride, affine->m},
-                            {'j', affine->column_stride, affine->k}});
+    const way ways[] = {{'i', affine->row_stride, affine->m},
+                        {'j', affine->column_stride, affine->k}};
+    put_index(l, affine->p.at, 2, ways);
     put(l, "] * ");
     put_elements(l, &affine->x);
     if (affine->add) {
@@ -230,9 +230,8 @@ static void put_outer_totals(listing *l, const agi_outer *outer)
         return;
     }
     put(l, "sum[");
-    put_index(
-        l, outer->out, 2,
-        (const way[]){{'i', outer->row_stride, outer->m}, {'j', outer->column_stride, outer->k}});
+    const way ways[] = {{'i', outer->row_stride, outer->m}, {'j', outer->column_stride, outer->k}};
+    put_index(l, outer->out, 2, ways);
     put(l, "]");
 }
 
@@ -300,7 +299,7 @@ static void put_pieces(listing *l, const char *name, agi_pieces pieces)
             put(l, "one elsewhere at each step");
         else
             put_place(l, piece->x, (way){'i', piece->x.stride, piece->n},
-                      (way){'t', piece->step, piece->step == 0 ? 1 : 2});
+                      (way){'t', piece->step, piece->step == 0 ? 1u : 2u});
     }
     if (pieces.count > SHOWN)
         put(l, ", ...");
@@ -394,8 +393,9 @@ static void put_outputs(listing *l, const char *role_name, ag_role role,
     if (n == 1 || instruction->out_stride == 1) {
         put_range(l, role_name, instruction->out, n);
     } else {
+        const way down = {'i', instruction->out_stride, n};
         put(l, "%s[", role_name);
-        put_index(l, instruction->out, 1, &(const way){'i', instruction->out_stride, n});
+        put_index(l, instruction->out, 1, &down);
         put(l, "] i<%" PRIu32, n);
     }
     if (n == 1)

@@ -162,14 +162,15 @@ static double estimate_cost(const agi_records *records, const agi_instruction *a
     case AGI_OP_OUTER:
         return (double)records->outer[at->more].m * records->outer[at->more].k;
     case AGI_OP_SCAN:
-        return (double)records->scans[at->more].steps * COST_OF_GATE *
+        return (double)records->scans[at->more].steps * (double)COST_OF_GATE *
                (double)records->scans[at->more].program->info.gates;
     case AGI_OP_PRODUCTS:
         for (uint32_t t = 0; t < at->terms; t++)
             terms += records->factors[at->more + t].repeat;
         return terms * at->n;
     default:
-        return COST_OF_GATE * (is_fold(at->op) ? (double)records->folds[at->more].x.n : at->n);
+        return (double)COST_OF_GATE *
+               (is_fold(at->op) ? (double)records->folds[at->more].x.n : at->n);
     }
 }
 
@@ -220,9 +221,9 @@ static void plan_chunks(ag_workspace *workspace)
     const size_t size = align_size(multiply_sizes(program->info.sum_count, sizeof(double)));
     /* the extra line keeps the chunks' totals from all falling into the same sets of a cache */
     workspace->totals_stride = size == 0 ? 0 : add_sizes(size, AGI_ALIGNMENT);
-    size_t most = size == 0 ? MOST_CHUNKS : MOST_TOTALS / workspace->totals_stride;
+    size_t most = size == 0 ? (size_t)MOST_CHUNKS : MOST_TOTALS / workspace->totals_stride;
     most = most < 2 ? 2 : most;
-    workspace->most_chunks = most > MOST_CHUNKS ? MOST_CHUNKS : round_down(most);
+    workspace->most_chunks = round_down(agi_smaller(most, MOST_CHUNKS));
 }
 
 static size_t choose_threads(const ag_workspace *workspace, size_t asked)
@@ -243,7 +244,7 @@ static bool reserve_all(ag_workspace *workspace)
     const size_t size = sizeof(double); /* enough for floats, too */
     const size_t threads = workspace->threads;
     workspace->workers =
-        agi_memory_resize(&workspace->memory, NULL, 0, threads * sizeof(*workspace->workers));
+        (worker *)agi_memory_resize(&workspace->memory, NULL, 0, threads * sizeof(worker));
     if (workspace->workers == NULL)
         return false;
     for (size_t i = 0; i < threads; i++)
@@ -277,7 +278,7 @@ static bool choose_kernels(ag_workspace *workspace, ag_isa asked, ag_error_detai
 ag_workspace *ag_workspace_new(ag_program *program, const ag_workspace_options *options,
                                ag_error_details *error)
 {
-    static const ag_workspace_options defaults;
+    static const ag_workspace_options defaults = {0};
     if (options == NULL)
         options = &defaults;
     agi_set_details(error, AG_OK, "%s", "");
@@ -295,7 +296,8 @@ ag_workspace *ag_workspace_new(ag_program *program, const ag_workspace_options *
     seed.threads = choose_threads(&seed, options->threads);
     seed.work = estimate_work(program);
     seed.late_reads = agi_reads_shared_late(program);
-    ag_workspace *workspace = agi_memory_resize(&seed.memory, NULL, 0, sizeof(*workspace));
+    ag_workspace *workspace =
+        (ag_workspace *)agi_memory_resize(&seed.memory, NULL, 0, sizeof(*workspace));
     if (workspace != NULL) {
         *workspace = seed;
         (void)ag_program_retain(program);
@@ -465,9 +467,9 @@ static size_t choose_chunks(const run *r, double work)
     const size_t totals = r->program->info.sum_count;
     const size_t most =
         r->workspace->most_chunks < r->blocks ? r->workspace->most_chunks : r->blocks;
-    if (most <= 1 || work < 2.0 * COST_OF_THREAD)
+    if (most <= 1 || work < 2 * (double)COST_OF_THREAD)
         return r->blocks > 0;
-    const double worth = work / (COST_OF_CHUNK + (double)COST_OF_TOTAL * (double)totals);
+    const double worth = work / ((double)COST_OF_CHUNK + (double)COST_OF_TOTAL * (double)totals);
     return worth >= (double)most ? most : worth < 2 ? 2 : round_down((size_t)worth);
 }
 
@@ -487,7 +489,7 @@ static void cut_batch(run *r)
     r->direct = r->scale == 0 || (r->blocks <= 1 && !r->workspace->late_reads);
     r->threads = r->chunks < threads ? r->chunks : threads;
     if (r->threads > 1 && work < (double)COST_OF_THREAD * (double)r->threads)
-        r->threads = (size_t)(work / COST_OF_THREAD); /* at least 2, or there were one chunk */
+        r->threads = (size_t)(work / (double)COST_OF_THREAD); /* >= 2, or there were one chunk */
 }
 
 /* The first block of a chunk; of the last chunk + 1, the end. */
@@ -645,17 +647,17 @@ DEFINE_SUMMATION(float)
 static void add_numbers(const run *r, void *to, const void *from, size_t n)
 {
     if (get_size(r) == sizeof(double))
-        add_double(to, from, n);
+        add_double((double *)to, (const double *)from, n);
     else
-        add_float(to, from, n);
+        add_float((float *)to, (const float *)from, n);
 }
 
 static void add_scaled(const run *r, void *to, const void *from, size_t n)
 {
     if (get_size(r) == sizeof(double))
-        add_scaled_double(to, from, n, r->scale);
+        add_scaled_double((double *)to, (const double *)from, n, r->scale);
     else
-        add_scaled_float(to, from, n, (float)r->scale);
+        add_scaled_float((float *)to, (const float *)from, n, (float)r->scale);
 }
 
 /* The chunks' totals of some sum outputs: ((0 + 1) + (2 + 3)) + ..., always alike. */
@@ -663,7 +665,7 @@ static void add_tile(run *r, worker *w, size_t tile)
 {
     (void)w;
     const size_t at = tile * TILE, rest = r->program->info.sum_count - at;
-    const size_t n = rest < TILE ? rest : TILE;
+    const size_t n = agi_smaller(rest, TILE);
     for (size_t step = 1; step < r->chunks; step *= 2)
         for (size_t i = 0; i + step < r->chunks; i += 2 * step)
             add_numbers(r, step_by(r, find_totals(r, i), at),

@@ -142,7 +142,7 @@ static uint32_t locate_operand(const agi_plan *plan, uint32_t node, uint32_t k)
 
 static int compare_keys(const void *left, const void *right)
 {
-    const agi_keyed *p = left, *q = right;
+    const agi_keyed *p = (const agi_keyed *)left, *q = (const agi_keyed *)right;
     if (p->key != q->key)
         return p->key < q->key ? -1 : 1;
     return p->item < q->item ? -1 : p->item > q->item;

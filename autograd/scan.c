@@ -90,11 +90,11 @@ static ag_status reserve_memory(ag_graph *graph, bool fits, size_t bytes)
     return AG_OK;
 }
 
-static void *find_part(const ag_graph *graph, size_t at)
+static double *find_part(const ag_graph *graph, size_t at)
 {
-    char *memory = graph->scan_memory;
+    char *memory = (char *)graph->scan_memory;
     const size_t misfit = (uintptr_t)memory % AGI_ALIGNMENT;
-    return memory + (misfit == 0 ? 0 : AGI_ALIGNMENT - misfit) + at;
+    return (double *)(void *)(memory + (misfit == 0 ? 0 : AGI_ALIGNMENT - misfit) + at);
 }
 
 /* The numbers of n operands from the first on. */
@@ -160,7 +160,7 @@ static void run_forward(ag_graph *graph, uint32_t node, const agi_scanned *scan,
                     find_part(graph, at->steps));
     if (checks)
         note_branch(&steps, SIZE_MAX, branch);
-    read_operands(graph, operands, shared, state, steps.in);
+    read_operands(graph, operands, shared, state, (double *)steps.in);
     for (size_t t = 0; t < scan->steps; t++) {
         read_operands(graph, operands, shared + state + t * inputs, inputs,
                       (double *)steps.in + state);
@@ -172,7 +172,7 @@ static void run_forward(ag_graph *graph, uint32_t node, const agi_scanned *scan,
         write_outputs(graph, node, state + t * outputs, outputs, (double *)steps.out + state);
         agi_turn_steps(&steps);
     }
-    write_outputs(graph, node, 0, state, steps.in);
+    write_outputs(graph, node, 0, state, (double *)steps.in);
     write_outputs(graph, node, state + scan->steps * outputs, info->sum_count, totals);
     for (size_t i = 0; i < info->once_count; i++)
         write_outputs(graph, node, state + scan->steps * outputs + info->sum_count + i, 1,
@@ -288,7 +288,7 @@ static void keep_states(const reversal *r, const double *parameters, double *sta
     agi_steps steps;
     agi_begin_steps(&steps, r->scan->program, find_kernels(), 1, 1, parameters,
                     find_part(r->graph, r->at.gradient_totals), find_part(r->graph, r->at.steps));
-    read_operands(r->graph, r->operands, r->shared, r->state, steps.in);
+    read_operands(r->graph, r->operands, r->shared, r->state, (double *)steps.in);
     for (size_t t = 0; t < r->steps; t++) {
         memcpy(states + t * r->state, steps.in, r->state * sizeof(double));
         if (t + 1 == r->steps)
@@ -316,7 +316,7 @@ static void run_backward(const reversal *r)
     agi_begin_steps(&steps, r->gradient, find_kernels(), 1, 1, parameters, totals,
                     find_part(graph, r->at.gradient_steps));
     memset(totals, 0, r->shared * sizeof(double));
-    read_upstream(r, 0, r->state, steps.in);
+    read_upstream(r, 0, r->state, (double *)steps.in);
     for (size_t t = r->steps; t-- > 0;) {
         double *in = (double *)steps.in + r->state;
         const size_t first_input = r->shared + r->state + t * r->inputs;
@@ -327,7 +327,7 @@ static void run_backward(const reversal *r)
         contribute(r, first_input, r->inputs, (double *)steps.out + r->state);
         agi_turn_steps(&steps);
     }
-    contribute(r, r->shared, r->state, steps.in);
+    contribute(r, r->shared, r->state, (double *)steps.in);
     contribute(r, 0, r->shared, totals);
 }
 

@@ -5,7 +5,6 @@
  */
 #include "scan.h"
 
-#include <stdatomic.h>
 #include <string.h>
 
 /* ---- A program's gates, to be added to -------------------------------------------------------- */
@@ -95,13 +94,14 @@ static ag_status begin_draft(draft *d, const ag_program *program, size_t room,
 {
     const agi_memory *memory = &program->memory;
     *d = (draft){.program = program};
-    d->graph = ag_graph_new(
-        &(ag_graph_options){.allocator = memory->allocator, .allocator_user = memory->user});
+    const ag_graph_options options = {.allocator = memory->allocator,
+                                      .allocator_user = memory->user};
+    d->graph = ag_graph_new(&options);
     if (d->graph == NULL)
         return fail_memory(error);
     d->ends_count = count_ends(&program->info);
     d->room_count = room;
-    d->ends = agi_resize(d->graph, NULL, 0, (d->ends_count + room) * sizeof(ag_value));
+    d->ends = (ag_value *)agi_resize(d->graph, NULL, 0, (d->ends_count + room) * sizeof(ag_value));
     if (d->ends == NULL || !copy_graph(d->graph, program->source))
         return fail_memory(error);
     d->room = d->ends + d->ends_count;
@@ -140,18 +140,17 @@ static ag_program *make_states_program(const ag_program *program, uint32_t state
         drop_comparisons(d.graph);
         memcpy(d.room, map, info->map_count * sizeof(*map));
         memcpy(d.room + info->map_count, each, state_count * sizeof(*each));
-        made = compile_draft(&d,
-                             &(const ag_signature){.shared = d.ends,
-                                                   .shared_count = info->shared_count,
-                                                   .each = each,
-                                                   .each_count = info->each_count,
-                                                   .sum = sum,
-                                                   .sum_count = info->sum_count,
-                                                   .map = d.room,
-                                                   .map_count = info->map_count + state_count,
-                                                   .once = map + info->map_count,
-                                                   .once_count = info->once_count},
-                             error);
+        const ag_signature signature = {.shared = d.ends,
+                                        .shared_count = info->shared_count,
+                                        .each = each,
+                                        .each_count = info->each_count,
+                                        .sum = sum,
+                                        .sum_count = info->sum_count,
+                                        .map = d.room,
+                                        .map_count = info->map_count + state_count,
+                                        .once = map + info->map_count,
+                                        .once_count = info->once_count};
+        made = compile_draft(&d, &signature, error);
         if (made != NULL)
             made->states = state_count;
     }
@@ -160,7 +159,7 @@ static ag_program *make_states_program(const ag_program *program, uint32_t state
 }
 
 /* Two threads may make the same; the first one's is kept. */
-static ag_program *publish(_Atomic(ag_program *) *place, ag_program *made)
+static ag_program *publish(AGI_ATOMIC(ag_program *) * place, ag_program *made)
 {
     ag_program *first = NULL;
     if (made == NULL || atomic_compare_exchange_strong_explicit(
@@ -175,7 +174,7 @@ static ag_program *publish(_Atomic(ag_program *) *place, ag_program *made)
 ag_program *agi_get_states_program(ag_program *program, uint32_t state_count,
                                    ag_error_details *error)
 {
-    _Atomic(ag_program *) *place = &program->with_states;
+    AGI_ATOMIC(ag_program *) *place = &program->with_states;
     for (;;) {
         ag_program *found = atomic_load_explicit(place, memory_order_acquire);
         if (found == NULL)
@@ -210,16 +209,15 @@ static ag_program *build_gradient(draft *d, ag_error_details *error)
     memcpy(own_shared + shared + sum, upstreams + sum + map, once * sizeof(ag_value));
     memcpy(own_each, upstreams + sum, map * sizeof(ag_value));
     memcpy(own_each + map, inputs + shared, each * sizeof(ag_value));
-    return compile_draft(d,
-                         &(const ag_signature){.shared = own_shared,
-                                               .shared_count = shared + sum + once,
-                                               .each = own_each,
-                                               .each_count = map + each,
-                                               .sum = own_outputs,
-                                               .sum_count = shared,
-                                               .map = own_outputs + shared,
-                                               .map_count = each},
-                         error);
+    const ag_signature signature = {.shared = own_shared,
+                                    .shared_count = shared + sum + once,
+                                    .each = own_each,
+                                    .each_count = map + each,
+                                    .sum = own_outputs,
+                                    .sum_count = shared,
+                                    .map = own_outputs + shared,
+                                    .map_count = each};
+    return compile_draft(d, &signature, error);
 }
 
 static ag_program *make_gradient_program(const ag_program *program, ag_error_details *error)
@@ -277,14 +275,13 @@ static ag_program *make_program_by_lanes(const ag_program *program)
         memcpy(each + info->each_count, d.ends, info->shared_count * sizeof(ag_value));
         memcpy(sum, outputs, info->sum_count * sizeof(ag_value));
         memcpy(sum + info->sum_count, map + info->map_count, info->once_count * sizeof(ag_value));
-        made = compile_draft(&d,
-                             &(const ag_signature){.each = each,
-                                                   .each_count = inputs,
-                                                   .sum = sum,
-                                                   .sum_count = info->sum_count + info->once_count,
-                                                   .map = map,
-                                                   .map_count = info->map_count},
-                             NULL);
+        const ag_signature signature = {.each = each,
+                                        .each_count = inputs,
+                                        .sum = sum,
+                                        .sum_count = info->sum_count + info->once_count,
+                                        .map = map,
+                                        .map_count = info->map_count};
+        made = compile_draft(&d, &signature, NULL);
     }
     end_draft(&d);
     return made;

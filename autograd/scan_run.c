@@ -31,7 +31,7 @@ size_t agi_measure_steps(const ag_program *program, size_t lanes, size_t size)
 void agi_begin_steps(agi_steps *steps, const ag_program *program, const agi_kernels *kernels,
                      size_t lanes, size_t count, const void *shared, void *totals, void *memory)
 {
-    char *at = memory;
+    char *at = (char *)memory;
     void *uniform = at;
     at += agi_measure_uniform(program, kernels->size);
     void *block = at;
@@ -71,10 +71,10 @@ static border open_border(const agi_frame *frame, uint32_t out)
 {
     const size_t size = frame->kernels->size;
     return (border){
-        .space = {[AGI_SLOTS] = frame->slots,
-                  [AGI_UNIFORM] = frame->uniform,
-                  [AGI_CONSTANTS] = frame->constants,
-                  [AGI_SHARED] = frame->shared},
+        .space = {[AGI_SLOTS] = (const char *)frame->slots,
+                  [AGI_UNIFORM] = (const char *)frame->uniform,
+                  [AGI_CONSTANTS] = (const char *)frame->constants,
+                  [AGI_SHARED] = (const char *)frame->shared},
         .unit = {[AGI_SLOTS] = frame->lanes * size,
                  [AGI_UNIFORM] = size,
                  [AGI_CONSTANTS] = size,
@@ -175,7 +175,7 @@ agi_scratch agi_scan_scratch(const agi_scan_step *scan)
 typedef struct passage {
     const agi_scan_step *scan;
     const ag_program *program; /* the scan's, or its by_lanes */
-    border border;
+    struct border border;
     size_t state, inputs, outputs;
     size_t first_total;
 } passage;
@@ -198,9 +198,9 @@ static void run_steps(const passage *p, agi_steps *steps)
     const agi_scan_step *scan = p->scan;
     const size_t slot = b->lanes * b->size;
     const size_t own = p->state + p->inputs; /* behind which come parameters of each lane */
-    take_pieces(b, scan->state, 0, steps->in, b->lanes);
+    take_pieces(b, scan->state, 0, (char *)steps->in, b->lanes);
     for (size_t t = 0; t < scan->steps; t++) {
-        char *in = steps->in;
+        char *in = (char *)steps->in;
         take_pieces(b, scan->inputs, t, in + p->state * slot, b->lanes);
         if (p->program != scan->program)
             take_pieces(b, scan->shared, 0, in + own * slot, b->lanes);
@@ -241,7 +241,7 @@ void agi_run_scan(const agi_instruction *instruction, agi_frame *frame)
     const size_t slot = p.border.lanes * p.border.size;
     p.first_total = p.state + scan->steps * p.outputs;
     char *totals = p.border.out + p.first_total * slot;
-    char *copy = frame->scratch, *memory = copy;
+    char *copy = (char *)frame->scratch, *memory = copy;
     const void *shared = NULL;
     if (p.program == scan->program) {
         memory += align(info->shared_count * p.border.size);

@@ -171,7 +171,7 @@ static ag_status sort_by_level(agi_plan *plan, uint32_t levels, uint32_t *begins
             begins[plan->level[i] + 1]++;
     for (uint32_t l = 0; l < levels; l++)
         begins[l + 1] += begins[l];
-    uint32_t *next = agi_new_array(plan->memory, levels, sizeof(*next));
+    uint32_t *next = AGI_NEW_ARRAY(plan->memory, levels, uint32_t);
     if (next == NULL)
         return AG_OUT_OF_MEMORY;
     memcpy(next, begins, levels * sizeof(*next));
@@ -226,8 +226,8 @@ static ag_status group_members(agi_plan *plan)
 {
     const agi_code *code = plan->code;
     const uint32_t levels = find_levels(plan) + 1;
-    uint32_t *begins = agi_new_array(plan->memory, (uint64_t)levels + 1, sizeof(*begins));
-    uint32_t *inputs = agi_new_array(plan->memory, code->each_count, sizeof(*inputs));
+    uint32_t *begins = AGI_NEW_ARRAY(plan->memory, (uint64_t)levels + 1, uint32_t);
+    uint32_t *inputs = AGI_NEW_ARRAY(plan->memory, code->each_count, uint32_t);
     ag_status status = begins != NULL && inputs != NULL ? AG_OK : AG_OUT_OF_MEMORY;
     if (status == AG_OK)
         status = sort_by_level(plan, levels, begins);
@@ -412,15 +412,15 @@ ag_status agi_schedule(const agi_code *code, bool plain, ag_program *program)
     const uint32_t n = code->count;
     agi_memory *memory = &program->memory;
     agi_plan plan = {.code = code, .program = program, .memory = memory, .plain = plain};
-    plan.varies = agi_new_array(memory, n, 1);
-    plan.absorbed = agi_new_array(memory, n, 1);
-    plan.member = agi_new_array(memory, n, 1);
-    plan.place = agi_new_array(memory, n, sizeof(*plan.place));
-    plan.level = agi_new_array(memory, n, sizeof(*plan.level));
-    plan.last = agi_new_array(memory, n, sizeof(*plan.last));
-    plan.members = agi_new_array(memory, n, sizeof(*plan.members));
-    plan.work = agi_new_array(memory, n, sizeof(*plan.work));
-    program->once_slots = agi_new_array(memory, code->once_count, sizeof(*program->once_slots));
+    plan.varies = AGI_NEW_ARRAY(memory, n, uint8_t);
+    plan.absorbed = AGI_NEW_ARRAY(memory, n, uint8_t);
+    plan.member = AGI_NEW_ARRAY(memory, n, uint8_t);
+    plan.place = AGI_NEW_ARRAY(memory, n, agi_place);
+    plan.level = AGI_NEW_ARRAY(memory, n, uint32_t);
+    plan.last = AGI_NEW_ARRAY(memory, n, uint32_t);
+    plan.members = AGI_NEW_ARRAY(memory, n, uint32_t);
+    plan.work = AGI_NEW_ARRAY(memory, n, uint32_t);
+    program->once_slots = AGI_NEW_ARRAY(memory, code->once_count, uint32_t);
     ag_status status = AG_OUT_OF_MEMORY;
     if (plan.varies != NULL && plan.absorbed != NULL && plan.member != NULL && plan.place != NULL &&
         plan.level != NULL && plan.last != NULL && plan.members != NULL && plan.work != NULL &&

@@ -65,7 +65,7 @@ static ag_status widen_table(writer *w)
         return AG_OUT_OF_MEMORY;
     agi_free_array(w->memory, w->table, old, sizeof(*w->table));
     w->table_size = 0;
-    w->table = agi_new_array(w->memory, size, sizeof(*w->table));
+    w->table = AGI_NEW_ARRAY(w->memory, size, uint32_t);
     if (w->table == NULL)
         return AG_OUT_OF_MEMORY;
     w->table_size = size;
@@ -228,6 +228,12 @@ static ag_status write_words(writer *w, uint32_t what, uint32_t n, uint32_t coun
     return AG_OK;
 }
 
+static ag_status write_two(writer *w, uint32_t what, uint32_t n, uint32_t first, uint32_t second)
+{
+    const uint32_t words[] = {first, second};
+    return write_words(w, what, n, 2, words);
+}
+
 /* How many operands a gate has that can be a step; 0: it can't. */
 static uint32_t count_operands(uint8_t op)
 {
@@ -316,17 +322,15 @@ static ag_status write_instruction(writer *w, uint32_t index)
         return write_elements(w, index);
     switch (at->op) {
     case AGI_OP_AFFINE:
-        return write_words(w, AGI_STEP_AFFINE, 0, 2, (const uint32_t[]){at->more, at->out});
+        return write_two(w, AGI_STEP_AFFINE, 0, at->more, at->out);
     case AGI_OP_OUTER:
         return write_words(w, AGI_STEP_OUTER, 0, 1, &at->more);
     case AGI_OP_PRODUCTS:
-        return at->n == 1
-                   ? write_words(w, AGI_STEP_PRODUCTS, 0, 2, (const uint32_t[]){at->out, index})
-                   : write_words(w, AGI_STEP_PRODUCTS_RUN, 0, 1, &index);
+        return at->n == 1 ? write_two(w, AGI_STEP_PRODUCTS, 0, at->out, index)
+                          : write_words(w, AGI_STEP_PRODUCTS_RUN, 0, 1, &index);
     case AGI_OP_LOAD:
         if (few)
-            return write_words(w, AGI_STEP_LOAD, at->n, 2,
-                               (const uint32_t[]){at->out, at->x[0].at});
+            return write_two(w, AGI_STEP_LOAD, at->n, at->out, at->x[0].at);
         break;
     case AGI_OP_STORE:
     case AGI_OP_SUMS:

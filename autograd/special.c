@@ -85,7 +85,7 @@ static double differentiate_cot(int n, double x)
 
 double agi_polygamma(double order, double x)
 {
-    if (!(order >= 0 && order <= MAX_ORDER) || order != floor(order) || isnan(x))
+    if (!(order >= 0 && order <= (double)MAX_ORDER) || order != floor(order) || isnan(x))
         return (double)NAN;
     const int n = (int)order;
     if (isinf(x))

@@ -26,7 +26,7 @@ static inline agi_terms agi_get_terms(const ag_graph *graph, agi_operands at, ag
     const uint32_t *entry = graph->pool + at.a;
     if (form == AGI_FORM_NUMBERS)
         return (agi_terms){entry + 1, graph->numbers + entry[0], at.b, 1};
-    return (agi_terms){entry, NULL, at.b, form == AGI_FORM_VALUES ? 2 : 1};
+    return (agi_terms){entry, NULL, at.b, form == AGI_FORM_VALUES ? 2u : 1u};
 }
 
 /* The node of the k-th x. */

@@ -24,7 +24,7 @@ static bool allocate(agi_trace *trace, uint32_t root, size_t edges)
     if (trace->block == NULL)
         return false;
     memset(trace->block, 0, trace->size);
-    trace->first = trace->block;
+    trace->first = (uint64_t *)trace->block;
     trace->gradients = (ag_real *)(void *)(trace->first + n);
     trace->locals = trace->gradients + n;
     trace->contributions = trace->locals + edges;
@@ -60,7 +60,7 @@ typedef struct scan_edges {
 
 static double get_upstream(void *user, uint32_t output)
 {
-    const scan_edges *edges = user;
+    const scan_edges *edges = (const scan_edges *)user;
     const agi_trace *trace = edges->trace;
     const bool is_there =
         output <= trace->nodes[trace->count - 1] && trace->nodes[trace->places[output]] == output;
@@ -69,7 +69,7 @@ static double get_upstream(void *user, uint32_t output)
 
 static void contribute_to_scan(void *user, uint32_t k, double contribution)
 {
-    const scan_edges *edges = user;
+    const scan_edges *edges = (const scan_edges *)user;
     edges->contributions[k] += (ag_real)contribution;
 }
 
@@ -77,9 +77,9 @@ static void contribute_to_scan(void *user, uint32_t k, double contribution)
 static void spread_scan(const agi_trace *trace, uint32_t node, ag_real *contributions)
 {
     scan_edges edges = {trace, contributions};
+    const agi_scan_sweep ways = {&edges, get_upstream, contribute_to_scan};
     if (agi_prepare_scan(trace->graph, node) == AG_OK)
-        agi_sweep_scan(trace->graph, node,
-                       &(const agi_scan_sweep){&edges, get_upstream, contribute_to_scan});
+        agi_sweep_scan(trace->graph, node, &ways);
 }
 
 /* Local gradients, and upstream * local with the zero rule; nothing to operands that the gate did not

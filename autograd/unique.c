@@ -94,7 +94,7 @@ enum {
 static table new_table(const agi_code *code)
 {
     const uint64_t lines = ((uint64_t)code->count + code->count / 2) / LINE + 1;
-    const table t = {agi_new_array(code->memory, lines * LINE, sizeof(entry)), lines * LINE};
+    const table t = {AGI_NEW_ARRAY(code->memory, lines * LINE, entry), lines * LINE};
     if (t.entries != NULL)
         memset(t.entries, 0xFF, (size_t)t.size * sizeof(entry)); /* AGI_NO_INDEX everywhere */
     return t;

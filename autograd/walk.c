@@ -97,7 +97,8 @@ static bool has_comparison(const ag_graph *graph, uint32_t index)
 
 ag_status agi_mark_reaching(ag_graph *graph, uint32_t root, agi_walk walk)
 {
-    return agi_mark_reaching_any(graph, 1, &(const ag_value){graph, root, 0}, walk);
+    const ag_value top = {graph, root, 0};
+    return agi_mark_reaching_any(graph, 1, &top, walk);
 }
 
 ag_status agi_mark_reaching_any(ag_graph *graph, size_t n, const ag_value *roots, agi_walk walk)

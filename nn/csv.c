@@ -283,8 +283,8 @@ static ag_status know_classes(const reader *r, table *t)
     const size_t n = nn_model_classes(t->model);
     t->data->classes = n;
     t->data->class_names = nni_copy_names(n, t->model->class_names, "");
-    t->known = nni_allocate(n, sizeof(size_t));
-    size_t *room = nni_allocate(n, sizeof(size_t));
+    t->known = NNI_NEW_ARRAY(n, size_t);
+    size_t *room = NNI_NEW_ARRAY(n, size_t);
     const bool there = t->data->class_names != NULL && t->known != NULL && room != NULL;
     for (size_t i = 0; there && i < n; i++)
         t->known[i] = i;
@@ -464,7 +464,7 @@ static ag_status check_features(const reader *r, const table *t, const cells *he
 
 static ag_status name_features(const reader *r, table *t, const cells *header)
 {
-    char **names = nni_allocate(header->count, sizeof(char *));
+    char **names = NNI_NEW_ARRAY(header->count, char *);
     if (names == NULL)
         return fail_memory(r);
     size_t count = 0;
@@ -523,14 +523,14 @@ static int compare_rows(size_t a, size_t b)
 
 static int by_name(const void *a, const void *b)
 {
-    const named *x = a, *y = b;
+    const named *x = (const named *)a, *y = (const named *)b;
     const int order = strcmp(x->name, y->name);
     return order != 0 ? order : compare_rows(x->row, y->row);
 }
 
 static int by_place(const void *a, const void *b)
 {
-    const named *x = a, *y = b;
+    const named *x = (const named *)a, *y = (const named *)b;
     if (x->number < y->number || x->number > y->number)
         return x->number < y->number ? -1 : 1;
     return compare_rows(x->row, y->row);
@@ -571,9 +571,9 @@ static ag_status number_classes(const reader *r, table *t, named *rows, named *c
 static ag_status find_classes(const reader *r, table *t)
 {
     ag_status status = AG_OUT_OF_MEMORY;
-    named *rows = nni_allocate(t->data->rows, sizeof(named));
-    named *classes = nni_allocate(t->data->rows, sizeof(named));
-    t->data->labels = nni_allocate(t->data->rows, sizeof(size_t));
+    named *rows = NNI_NEW_ARRAY(t->data->rows, named);
+    named *classes = NNI_NEW_ARRAY(t->data->rows, named);
+    t->data->labels = NNI_NEW_ARRAY(t->data->rows, size_t);
     if (rows != NULL && classes != NULL && t->data->labels != NULL)
         status = number_classes(r, t, rows, classes);
     else
@@ -594,10 +594,10 @@ typedef struct request {
 
 static ag_status read_csv(void *context)
 {
-    request *asked = context;
+    request *asked = (request *)context;
     reader r = {.path = asked->path, .error = asked->error, .separator = asked->separator};
     cells first = {0}, line = {0};
-    table t = {.data = nni_allocate(1, sizeof(nn_dataset)),
+    table t = {.data = NNI_NEW_ARRAY(1, nn_dataset),
                .regression = asked->options->regression,
                .model = asked->options->model};
     if (t.model != NULL && t.model->feature_names != NULL && t.model->classes == 0)

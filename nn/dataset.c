@@ -76,7 +76,8 @@ void *nni_serve(void *user, void *pointer, size_t old_size, size_t new_size)
 
 ag_graph *nni_graph_new(void)
 {
-    return ag_graph_new(&(ag_graph_options){.allocator = nni_serve});
+    const ag_graph_options options = {.allocator = nni_serve};
+    return ag_graph_new(&options);
 }
 
 /* ---- Errors ---------------------------------------------------------------------------------- */
@@ -199,7 +200,7 @@ char **nni_copy_names(size_t count, char *const *names, const char *prefix)
     size_t bytes = nni_times(count, sizeof(char *) + (names == NULL ? NUMBERED : 0));
     for (size_t i = 0; names != NULL && i < count; i++)
         bytes += strlen(names[i]) + 1;
-    char **copy = nni_allocate(bytes, 1);
+    char **copy = (char **)nni_allocate(bytes, 1);
     if (copy == NULL)
         return NULL;
     char *text = (char *)(copy + count);
@@ -229,22 +230,22 @@ void nn_dataset_free(nn_dataset *data)
 static nn_dataset *make(size_t rows, size_t features, size_t classes, size_t targets,
                         char *const *feature_names, char *const *class_names)
 {
-    nn_dataset *data = nni_allocate(1, sizeof(*data));
+    nn_dataset *data = NNI_NEW_ARRAY(1, nn_dataset);
     if (data == NULL)
         return NULL;
     data->rows = rows;
     data->features = features;
     data->classes = classes;
     data->targets = targets;
-    data->inputs = nni_allocate(nni_times(rows, features), sizeof(ag_real));
+    data->inputs = NNI_NEW_ARRAY(nni_times(rows, features), ag_real);
     data->feature_names = nni_copy_names(features, feature_names, "x");
     bool whole = data->inputs != NULL && data->feature_names != NULL;
     if (classes > 0) {
-        data->labels = nni_allocate(rows, sizeof(size_t));
+        data->labels = NNI_NEW_ARRAY(rows, size_t);
         data->class_names = nni_copy_names(classes, class_names, "");
         whole = whole && data->labels != NULL && data->class_names != NULL;
     } else {
-        data->numbers = nni_allocate(nni_times(rows, targets), sizeof(ag_real));
+        data->numbers = NNI_NEW_ARRAY(nni_times(rows, targets), ag_real);
         whole = whole && data->numbers != NULL;
     }
     if (whole)
@@ -424,9 +425,9 @@ ag_status nn_split(const nn_dataset *data, double fraction, uint64_t seed, nn_da
     if (data == NULL || first == NULL || second == NULL || !(fraction > 0 && fraction < 1))
         return AG_INVALID_ARGUMENT;
     ag_status status = AG_OUT_OF_MEMORY;
-    size_t *order = nni_allocate(data->rows, sizeof(size_t));
-    size_t *others = nni_allocate(data->rows, sizeof(size_t));
-    size_t *wanted = nni_allocate(data->classes + 1, sizeof(size_t));
+    size_t *order = NNI_NEW_ARRAY(data->rows, size_t);
+    size_t *others = NNI_NEW_ARRAY(data->rows, size_t);
+    size_t *wanted = NNI_NEW_ARRAY(data->classes + 1, size_t);
     if (order != NULL && others != NULL && wanted != NULL) {
         for (size_t i = 0; i < data->rows; i++)
             order[i] = i;

@@ -407,7 +407,7 @@ static ag_status prepare_model(training *t, backup *before)
     nn_model *model = t->model;
     const nn_dataset *data = t->task.data;
     before->trained = model->feature_names != NULL;
-    before->parameters = nni_allocate(model->parameter_count, sizeof(ag_real));
+    before->parameters = NNI_NEW_ARRAY(model->parameter_count, ag_real);
     nni_state *state = begin_state(t);
     if (before->parameters == NULL || state == NULL) {
         nni_release(state);
@@ -471,11 +471,11 @@ static ag_status check_held_out(const training *t)
 static ag_status reserve(training *t)
 {
     const size_t n = t->model->parameter_count;
-    t->gradient = nni_allocate(n, sizeof(ag_real));
-    t->order = nni_allocate(t->task.data->rows, sizeof(size_t));
+    t->gradient = NNI_NEW_ARRAY(n, ag_real);
+    t->order = NNI_NEW_ARRAY(t->task.data->rows, size_t);
     t->in_place = !t->options.eager && nni_is_plain(&t->options.optimizer) && !t->state->stepwise;
     if (t->in_place)
-        t->start = nni_allocate(n, sizeof(ag_real));
+        t->start = NNI_NEW_ARRAY(n, ag_real);
     if (t->gradient == NULL || t->order == NULL || (t->in_place && t->start == NULL))
         return nni_fail_memory(t->task.error);
     return nni_replay_order(t->state, t->order, &t->random, t->task.error);

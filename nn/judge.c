@@ -68,8 +68,8 @@ ag_status nni_fail_loss(const nni_task *task, ag_status status, size_t row, cons
 ag_status nni_judge_open(nni_judge *judge, const nni_task *task)
 {
     const size_t n = nn_model_outputs(task->model);
-    *judge = (nni_judge){.graph = nni_graph_new(),
-                         .outputs = nni_allocate(nni_times(2, n), sizeof(ag_value))};
+    *judge =
+        (nni_judge){.graph = nni_graph_new(), .outputs = NNI_NEW_ARRAY(nni_times(2, n), ag_value)};
     if (judge->graph == NULL || judge->outputs == NULL)
         return nni_fail_memory(task->error);
     judge->targets = judge->outputs + n;

@@ -173,7 +173,7 @@ static ag_status read_header(loader *l)
     ag_status status = measure(l, &count);
     if (status != AG_OK)
         return status;
-    char *text = nni_allocate(count, 1);
+    char *text = NNI_NEW_ARRAY(count, char);
     if (text == NULL)
         return nni_fail_memory(l->error);
     if (fread(text, 1, count, l->file) != count)
@@ -270,7 +270,7 @@ static ag_status read_sizes(loader *l)
     size_t n = 1;
     for (const char *at = text; *at != '\0'; at++)
         n += *at == ' ';
-    l->sizes = nni_allocate(n, sizeof(size_t));
+    l->sizes = NNI_NEW_ARRAY(n, size_t);
     if (l->sizes == NULL)
         return nni_fail_memory(l->error);
     for (size_t i = 0; i < n; i++) {
@@ -370,7 +370,7 @@ static ag_status find_tensor(loader *l, size_t layer, bool bias, tensor *t)
 
 static int by_begin(const void *a, const void *b)
 {
-    const tensor *x = a, *y = b;
+    const tensor *x = (const tensor *)a, *y = (const tensor *)b;
     return (x->begin > y->begin) - (x->begin < y->begin);
 }
 
@@ -407,7 +407,7 @@ static ag_status find_tensors(loader *l)
     const size_t expected = nni_times(2, l->layers), there = json_object_size(l->header) - 1;
     /* a file that names fewer has not earned the memory; the first that is missing will be told */
     const size_t most = expected < there ? expected : there;
-    l->tensors = nni_allocate(most + 1, sizeof(tensor));
+    l->tensors = NNI_NEW_ARRAY(most + 1, tensor);
     if (l->tensors == NULL)
         return nni_fail_memory(l->error);
     size_t place = 0;
@@ -496,7 +496,7 @@ static ag_status copy_names(const loader *l, const char *key, size_t n, const js
 {
     if (json_array_size(array) != n)
         return fail(l, AG_PARSE, "__metadata__: \"%s\" is not %zu names", key, n);
-    char **names = nni_allocate(n, sizeof(char *));
+    char **names = NNI_NEW_ARRAY(n, char *);
     if (names == NULL)
         return nni_fail_memory(l->error);
     for (size_t i = 0; i < n; i++) {
@@ -689,7 +689,7 @@ static ag_status read_state(loader *l)
 
 static ag_status load(void *context)
 {
-    loader *l = context;
+    loader *l = (loader *)context;
     ag_status status = read_header(l);
     if (status == AG_OK)
         status = find_metadata(l);

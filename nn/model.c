@@ -72,17 +72,17 @@ static void draw_parameters(nn_model *model, uint64_t seed)
 
 nn_model *nni_make_model(size_t n, const size_t *sizes, nn_activation activation)
 {
-    nn_model *model = nni_allocate(1, sizeof(*model));
+    nn_model *model = NNI_NEW_ARRAY(1, nn_model);
     if (model == NULL)
         return NULL;
     model->layers = n - 1;
     model->activation = activation;
     model->parameter_count = nni_count_parameters(n, sizes);
-    model->sizes = nni_allocate(n, sizeof(size_t));
-    model->parameters = nni_allocate(model->parameter_count, sizeof(ag_real));
-    model->mean = nni_allocate(sizes[0], sizeof(ag_real));
-    model->deviation = nni_allocate(sizes[0], sizeof(ag_real));
-    model->kept = nni_allocate(1, sizeof(*model->kept));
+    model->sizes = NNI_NEW_ARRAY(n, size_t);
+    model->parameters = NNI_NEW_ARRAY(model->parameter_count, ag_real);
+    model->mean = NNI_NEW_ARRAY(sizes[0], ag_real);
+    model->deviation = NNI_NEW_ARRAY(sizes[0], ag_real);
+    model->kept = NNI_NEW_ARRAY(1, nni_kept);
     if (model->kept != NULL) {
         atomic_init(&model->kept->program, NULL);
         atomic_init(&model->kept->workspace, NULL);
@@ -231,7 +231,7 @@ ag_status nn_model_record(const nn_model *model, const ag_value *parameters, con
 {
     if (model == NULL || parameters == NULL || inputs == NULL || outputs == NULL)
         return AG_INVALID_ARGUMENT;
-    ag_value *hidden = nni_allocate(nni_times(2, nni_widest_hidden(model)), sizeof(ag_value));
+    ag_value *hidden = NNI_NEW_ARRAY(nni_times(2, nni_widest_hidden(model)), ag_value);
     if (hidden == NULL)
         return AG_OUT_OF_MEMORY;
     const ag_status status = nni_record(model, parameters, inputs, hidden, outputs);

@@ -10,7 +10,13 @@
 #include <wengert/nn.h>
 #include <wengert/program.h>
 
+#ifdef __cplusplus
+#include <atomic>
+#define NNI_ATOMIC(type) std::atomic<type>
+#else
 #include <stdatomic.h>
+#define NNI_ATOMIC(type) _Atomic(type)
+#endif
 
 #if defined(__unix__) || defined(__APPLE__)
 #define NNI_POSIX 1
@@ -32,6 +38,7 @@ extern void *(*nni_memory)(void *pointer, size_t size);
 
 /* count * size bytes of zeros; never NULL for 0 bytes. NULL: no memory, or no such number. */
 void *nni_allocate(size_t count, size_t size);
+#define NNI_NEW_ARRAY(count, type) ((type *)nni_allocate(count, sizeof(type)))
 /* Makes an array hold at least `needed` elements by growing it geometrically. false: no memory; the
  * array is as it was. */
 bool nni_grow(void **array, size_t *capacity, size_t needed, size_t size);
@@ -87,8 +94,8 @@ ag_value nni_refuse(ag_value x, const char *format, ...) NNI_PRINTF(2, 3);
 /* What a model keeps for predictions once there was one. Threads that share the model take it and
  * put it back. */
 typedef struct nni_kept {
-    _Atomic(ag_program *) program;
-    _Atomic(ag_workspace *) workspace; /* of one thread; NULL while somebody has it */
+    NNI_ATOMIC(ag_program *) program;
+    NNI_ATOMIC(ag_workspace *) workspace; /* of one thread; NULL while somebody has it */
 } nni_kept;
 
 #define NNI_CUSTOM "custom" /* the name of losses and optimisers that are not the library's */

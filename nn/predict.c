@@ -19,13 +19,14 @@ static ag_status compile_outputs(const nn_model *model, ag_graph *graph, ag_valu
     for (size_t i = 0; i < parameters + inputs; i++)
         values[i] = ag_variable(graph, 0);
     ag_value *outputs = values + parameters + inputs;
+    const ag_signature signature = {.shared = values,
+                                    .shared_count = parameters,
+                                    .each = values + parameters,
+                                    .each_count = inputs,
+                                    .map = outputs,
+                                    .map_count = nn_model_outputs(model)};
     if (nn_model_record(model, values, values + parameters, outputs) == AG_OK)
-        *program = nni_compile(&(ag_signature){.shared = values,
-                                               .shared_count = parameters,
-                                               .each = values + parameters,
-                                               .each_count = inputs,
-                                               .map = outputs,
-                                               .map_count = nn_model_outputs(model)});
+        *program = nni_compile(&signature);
     if (*program != NULL)
         return AG_OK;
     return ag_error(graph) == AG_OK ? nni_fail_memory(error) : nni_fail_graph(error, graph);
@@ -35,7 +36,7 @@ static ag_status make_program(const nn_model *model, ag_program **program, nn_er
 {
     const size_t count = model->parameter_count + nn_model_inputs(model) + nn_model_outputs(model);
     ag_graph *graph = nni_graph_new();
-    ag_value *values = nni_allocate(count, sizeof(ag_value));
+    ag_value *values = NNI_NEW_ARRAY(count, ag_value);
     const ag_status status = graph == NULL || values == NULL
                                  ? nni_fail_memory(error)
                                  : compile_outputs(model, graph, values, program, error);
@@ -105,7 +106,7 @@ static ag_status open_asking(asking *a, const nn_model *model, size_t rows, nn_e
 {
     const size_t in = nn_model_inputs(model), piece = PIECE / sizeof(ag_real) / in + 1;
     *a = (asking){.model = model, .error = error, .piece = piece < rows ? piece : rows};
-    a->inputs = nni_allocate(nni_times(a->piece, in), sizeof(ag_real));
+    a->inputs = NNI_NEW_ARRAY(nni_times(a->piece, in), ag_real);
     return a->inputs == NULL ? nni_fail_memory(error) : open_runner(a, rows);
 }
 
@@ -123,9 +124,8 @@ static ag_status ask(const asking *a, size_t count, const ag_real *inputs, ag_re
     const size_t in = nn_model_inputs(a->model);
     for (size_t i = 0; i < count; i++)
         nn_standardise(a->model, inputs + i * in, a->inputs + i * in);
-    const ag_status status = nni_runner_run(
-        &a->runner, NNI_FLOAT_REAL, count,
-        &(nni_arrays){.shared = a->model->parameters, .each = a->inputs, .map = outputs});
+    const nni_arrays arrays = {.shared = a->model->parameters, .each = a->inputs, .map = outputs};
+    const ag_status status = nni_runner_run(&a->runner, NNI_FLOAT_REAL, count, &arrays);
     if (status == AG_OK)
         return AG_OK;
     return nni_fail(a->error, status, "%s", ag_workspace_message(a->runner.workspace));
@@ -169,7 +169,7 @@ static ag_status ask_for_all(const nn_model *model, const nn_dataset *data, nn_e
     const size_t out = nn_model_outputs(model);
     asking a;
     ag_status status = open_asking(&a, model, data->rows, error);
-    ag_real *outputs = nni_allocate(nni_times(a.piece, out), sizeof(ag_real));
+    ag_real *outputs = NNI_NEW_ARRAY(nni_times(a.piece, out), ag_real);
     if (status == AG_OK && outputs == NULL)
         status = nni_fail_memory(error);
     for (size_t at = 0; status == AG_OK && at < data->rows; at += a.piece) {
@@ -192,7 +192,7 @@ typedef struct census {
 
 static ag_status count_class(void *user, size_t row, const ag_real *outputs)
 {
-    census *c = user;
+    census *c = (census *)user;
     const size_t klass = nn_predicted_class(c->outputs, outputs), label = c->data->labels[row];
     c->right += klass == label;
     if (c->counts != NULL)
@@ -240,7 +240,7 @@ typedef struct judging {
 
 static ag_status add_loss(void *user, size_t row, const ag_real *outputs)
 {
-    judging *j = user;
+    judging *j = (judging *)user;
     ag_value loss;
     const ag_status status = nni_judge_row(&j->judge, &j->task, row, outputs, &loss);
     if (status == AG_OK)
@@ -250,7 +250,7 @@ static ag_status add_loss(void *user, size_t row, const ag_real *outputs)
 
 static ag_status count_loss(void *user, size_t row, const ag_real *outputs)
 {
-    judging *j = user;
+    judging *j = (judging *)user;
     ag_value loss;
     const ag_status status = nni_judge_row(&j->judge, &j->task, row, outputs, &loss);
     return status == AG_OK ? nni_count_row(&j->task, row, (double)ag_data(loss), outputs) : status;

@@ -18,7 +18,8 @@ nni_state *nni_make_state(size_t parameters, const nn_optimizer *rule, bool pati
     if (memory > SIZE_MAX - other ||
         nni_times(memory + other, sizeof(ag_real)) > SIZE_MAX - sizeof(nni_state))
         return NULL;
-    nni_state *state = nni_allocate(sizeof(nni_state) + (memory + other) * sizeof(ag_real), 1);
+    nni_state *state =
+        (nni_state *)nni_allocate(sizeof(nni_state) + (memory + other) * sizeof(ag_real), 1);
     if (state == NULL)
         return NULL;
     state->memory = (ag_real *)(state + 1);

@@ -81,7 +81,7 @@ static ag_status put_numbers(saver *s, const char *key, size_t n, const ag_real 
 
 static int append_dump(const char *bytes, size_t count, void *context)
 {
-    return append(context, bytes, count) == AG_OK ? 0 : -1;
+    return append((saver *)context, bytes, count) == AG_OK ? 0 : -1;
 }
 
 /* The header's text, or that of a piece of metadata; takes json. */
@@ -259,7 +259,7 @@ static void put_bytes(uint64_t number, size_t count, unsigned char *bytes)
 
 static bool write_file(FILE *file, const void *context)
 {
-    const saver *s = context;
+    const saver *s = (const saver *)context;
     unsigned char bytes[512 * sizeof(ag_real)];
     const size_t some = sizeof(bytes) / sizeof(ag_real), n = s->model->parameter_count;
     put_bytes(s->count, 8, bytes);
@@ -282,7 +282,7 @@ static bool write_file(FILE *file, const void *context)
 
 static ag_status save(void *context)
 {
-    saver *s = context;
+    saver *s = (saver *)context;
     const ag_status status = make_header(s);
     return status == AG_OK ? nni_write_whole(s->path, write_file, s, s->error) : status;
 }

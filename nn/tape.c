@@ -13,9 +13,8 @@ ag_status nni_tape_open(nni_tape *tape, const nni_task *task)
     const size_t inputs = nn_model_inputs(model), outputs = nn_model_outputs(model);
     const size_t leaves = model->parameter_count + inputs + outputs;
     *tape = (nni_tape){.model = model, .graph = nni_graph_new()};
-    tape->parameters =
-        nni_allocate(leaves + outputs + 2 * nni_widest_hidden(model), sizeof(ag_value));
-    tape->row = nni_allocate(inputs + outputs, sizeof(ag_real));
+    tape->parameters = NNI_NEW_ARRAY(leaves + outputs + 2 * nni_widest_hidden(model), ag_value);
+    tape->row = NNI_NEW_ARRAY(inputs + outputs, ag_real);
     if (tape->graph == NULL || tape->parameters == NULL || tape->row == NULL)
         return nni_fail_memory(task->error);
     tape->inputs = tape->parameters + model->parameter_count;

@@ -52,7 +52,7 @@ static void put_numbers(const nni_trainer *t, size_t n, const ag_real *from, voi
 static const ag_real *get_reals(const nni_trainer *t, size_t n, const void *numbers, ag_real *room)
 {
     if (is_native(t))
-        return numbers;
+        return (const ag_real *)numbers;
     for (size_t i = 0; i < n; i++)
         room[i] = (ag_real)((const float *)numbers)[i];
     return room;
@@ -77,7 +77,7 @@ static ag_status open_sample(sample *s, const nni_trainer *t, const nni_task *ta
     const size_t n = model->parameter_count, in = nn_model_inputs(model);
     const size_t out = nn_model_outputs(model);
     s->graph = nni_graph_new();
-    s->parameters = nni_allocate(2 * n + in + 2 * out + 2, sizeof(ag_value));
+    s->parameters = NNI_NEW_ARRAY(2 * n + in + 2 * out + 2, ag_value);
     if (s->graph == NULL || s->parameters == NULL)
         return AG_OUT_OF_MEMORY;
     s->inputs = s->parameters + n;
@@ -112,14 +112,15 @@ static ag_status compile_sample(const nni_trainer *t, const nni_task *task, cons
     ag_status status = ag_gradient(ag_mul(*s->weight, *s->loss), n, s->parameters, s->gradient);
     if (status != AG_OK)
         return status;
-    ag_program *program = nni_compile(&(ag_signature){.shared = s->parameters,
-                                                      .shared_count = n,
-                                                      .each = s->inputs,
-                                                      .each_count = (size_t)(s->loss - s->inputs),
-                                                      .sum = s->gradient,
-                                                      .sum_count = n,
-                                                      .map = s->loss,
-                                                      .map_count = map_count});
+    const ag_signature signature = {.shared = s->parameters,
+                                    .shared_count = n,
+                                    .each = s->inputs,
+                                    .each_count = (size_t)(s->loss - s->inputs),
+                                    .sum = s->gradient,
+                                    .sum_count = n,
+                                    .map = s->loss,
+                                    .map_count = map_count};
+    ag_program *program = nni_compile(&signature);
     if (program == NULL)
         return ag_error(s->graph);
     status = nni_runner_open(runner, program, t->threads, task->error);
@@ -216,7 +217,7 @@ static ag_status reserve(nni_trainer *t, const nni_task *task)
 {
     const size_t in = nn_model_inputs(task->model), out = nn_model_outputs(task->model);
     const size_t size = get_size(t), n = task->model->parameter_count;
-    t->row = nni_allocate(in + out, sizeof(ag_real));
+    t->row = NNI_NEW_ARRAY(in + out, ag_real);
     t->each = nni_allocate(nni_times(t->piece, count_each(task)), size);
     t->map = nni_allocate(nni_times(t->piece, 1 + out), size);
     bool there = t->row != NULL && t->each != NULL && t->map != NULL;
@@ -297,10 +298,9 @@ static void put_targets(const batch *b, size_t row, void *to)
 static ag_status run(const batch *b, const nni_runner *runner, size_t count, const void *each,
                      double scale)
 {
-    const ag_status status = nni_runner_run(
-        runner, b->t->in_float, count,
-        &(nni_arrays){
-            .shared = b->shared, .each = each, .sum = b->sum, .map = b->t->map, .scale = scale});
+    const nni_arrays arrays = {
+        .shared = b->shared, .each = each, .sum = b->sum, .map = b->t->map, .scale = scale};
+    const ag_status status = nni_runner_run(runner, b->t->in_float, count, &arrays);
     if (status == AG_OK || status == AG_BRANCH)
         return status;
     return nni_fail(b->task->error, status, "%s", ag_workspace_message(runner->workspace));
@@ -323,7 +323,7 @@ static ag_status run_whole(const batch *b, size_t count, const size_t *rows, dou
     ag_status status = run(b, &t->whole, count, t->each, scale);
     const size_t told = count_told(b->task);
     for (size_t i = 0; status == AG_OK && i < count; i++) {
-        char *row = step_by(t, t->map, i * told);
+        char *row = (char *)step_by(t, t->map, i * told);
         status = nni_count_row(b->task, rows[i], get_number(t, row),
                                get_reals(t, told - 1, step_by(t, row, 1), t->row));
     }
@@ -394,7 +394,7 @@ static bool read_gradient(const batch *b, ag_real *gradient)
         return nni_all_finite(n, gradient);
     bool finite = true;
     for (size_t at = 0; at < n; at += SOME) {
-        const size_t count = n - at < SOME ? n - at : SOME;
+        const size_t count = n - at < SOME ? n - at : (size_t)SOME;
         (void)get_reals(b->t, count, (const float *)b->sum + at, gradient + at);
         finite = nni_all_finite(count, gradient + at) && finite;
     }

@@ -44,7 +44,7 @@ static size_t count_directory(const char *path)
 static char *join(const char *path, const char *name, size_t length)
 {
     const size_t directory = name[0] == '/' ? 0 : count_directory(path);
-    char *joined = nni_allocate(directory + length + 1, 1);
+    char *joined = NNI_NEW_ARRAY(directory + length + 1, char);
     if (joined == NULL) {
         errno = ENOMEM;
         return NULL;
@@ -136,7 +136,7 @@ ag_status nni_write_whole(const char *path, nni_writer *write, const void *conte
     struct stat old;
     const bool is_there = stat(target, &old) == 0;
     const size_t size = strlen(target) + 64;
-    char *name = nni_allocate(size, 1);
+    char *name = NNI_NEW_ARRAY(size, char);
     ag_status status = AG_OK;
     int reason = 0;
     if (name == NULL)
