@@ -24,15 +24,15 @@ typedef struct agi_c_gates {
 } agi_c_gates;
 
 /* A gate of at most three operands; a comparison is a condition. */
-void agi_put_gate(agi_text *text, agi_c_gates *gates, uint8_t gate, const char *const *operands);
+void agi_put_c_gate(agi_text *text, agi_c_gates *gates, uint8_t gate, const char *const *operands);
 /* The same for people: "x * y", "max(x, y)"; operands that are more than a word are in parentheses. */
-void agi_put_gate_words(agi_text *text, uint8_t gate, const char *const *operands);
+void agi_put_c_gate_words(agi_text *text, uint8_t gate, const char *const *operands);
 /* A call of a gate over n operands: x points at them, w at their partners (or coefficients). offset
  * is NULL where the gate has none. */
-void agi_put_fold(agi_text *text, agi_c_gates *gates, uint8_t gate, uint32_t n, const char *x,
-                  const char *w, const char *offset);
+void agi_put_c_fold(agi_text *text, agi_c_gates *gates, uint8_t gate, uint32_t n, const char *x,
+                    const char *w, const char *offset);
 /* The functions, and those of the library. */
-void agi_put_gates(agi_text *text, agi_c_gates *gates);
+void agi_put_c_gates(agi_text *text, agi_c_gates *gates);
 
 /* ---- Files ------------------------------------------------------------------------------------ */
 

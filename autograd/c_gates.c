@@ -65,7 +65,7 @@
 #define ERFC(p) CALL1("erfc", p)
 #define LGAMMA(p) CALL1("lgamma", p)
 
-/* What a fold looks at: see agi_put_gates. */
+/* What a fold looks at: see agi_put_c_gates. */
 #define FIRST(p) "i == first"
 #define OFFSET "offset"
 
@@ -138,7 +138,7 @@ static void put_bare(agi_text *text, agi_c_gates *gates, const gate_text *gate,
     agi_put_template(text, &gates->library, bare, gate->letters, operands);
 }
 
-void agi_put_gate(agi_text *text, agi_c_gates *gates, uint8_t gate, const char *const *operands)
+void agi_put_c_gate(agi_text *text, agi_c_gates *gates, uint8_t gate, const char *const *operands)
 {
     const gate_text *at = &table[gate];
     if (!looks_twice(at)) {
@@ -152,7 +152,7 @@ void agi_put_gate(agi_text *text, agi_c_gates *gates, uint8_t gate, const char *
     agi_text_put(text, ")");
 }
 
-void agi_put_gate_words(agi_text *text, uint8_t gate, const char *const *operands)
+void agi_put_c_gate_words(agi_text *text, uint8_t gate, const char *const *operands)
 {
     const gate_text *at = &table[gate];
     const bool is_infix = strncmp(at->value, "($a ", 4) == 0 && strcmp(at->value + 5, " $b)") == 0;
@@ -174,8 +174,8 @@ void agi_put_gate_words(agi_text *text, uint8_t gate, const char *const *operand
     agi_text_put(text, ")");
 }
 
-void agi_put_fold(agi_text *text, agi_c_gates *gates, uint8_t gate, uint32_t n, const char *x,
-                  const char *w, const char *offset)
+void agi_put_c_fold(agi_text *text, agi_c_gates *gates, uint8_t gate, uint32_t n, const char *x,
+                    const char *w, const char *offset)
 {
     gates->needed[gate] = true;
     agi_text_put(text, "%s_%s(%" PRIu32 ", %s", gates->library.prefix, agi_gate_names[gate], n, x);
@@ -243,7 +243,7 @@ static void put_fold_function(agi_text *text, agi_c_gates *gates, uint8_t gate)
     agi_text_put(text, ";\n}\n\n");
 }
 
-void agi_put_gates(agi_text *text, agi_c_gates *gates)
+void agi_put_c_gates(agi_text *text, agi_c_gates *gates)
 {
     agi_text functions = {.memory = text->memory};
     for (uint32_t gate = 0; gate < AGI_GATE_COUNT; gate++)

@@ -509,9 +509,9 @@ static void put_single_gate(agi_c_writer *w, const agi_instruction *at, uint32_t
         if (w->out != NULL)
             describe_number(w, words[k], x, texts[k]);
     }
-    agi_put_gate(&w->line, &w->file->gates, at->op, operands);
+    agi_put_c_gate(&w->line, &w->file->gates, at->op, operands);
     if (w->out != NULL)
-        agi_put_gate_words(&w->comment, at->op, described);
+        agi_put_c_gate_words(&w->comment, at->op, described);
     define_number(w, at->out + i);
 }
 
@@ -529,7 +529,7 @@ static void put_run(agi_c_writer *w, const agi_instruction *at)
     agi_text_put(&w->comment, "%s, %" PRIu32 " numbers", agi_gate_names[at->op], at->n);
     agi_c_begin_loop(w, 'i', at->n, false);
     agi_text_put(&w->line, "%s = ", to);
-    agi_put_gate(&w->line, &w->file->gates, at->op, operands);
+    agi_put_c_gate(&w->line, &w->file->gates, at->op, operands);
     agi_text_put(&w->line, ";");
     agi_c_end_line(w);
     w->depth--;
@@ -566,7 +566,7 @@ static void put_comparison(agi_c_writer *w, const agi_instruction *at)
     agi_text_put(branches, " was %s\n", at->outcome ? "true" : "false");
     agi_put_c_words(&w->comment, text);
     agi_text_put(&w->line, at->outcome ? "if (!(" : "if (");
-    agi_put_gate(&w->line, &w->file->gates, at->op, operands);
+    agi_put_c_gate(&w->line, &w->file->gates, at->op, operands);
     agi_text_put(&w->line, "%s) return %" PRIu32 ";", at->outcome ? ")" : "", w->file->comparisons);
     agi_c_end_line(w);
 }
@@ -626,9 +626,9 @@ static void put_term(agi_text *to, agi_c_gates *gates, const agi_factors *f, con
     const bool wraps = is_pair && !f->chain && (is_scaled || is_negative);
     agi_text_put(to, "%s%s", is_scaled ? " * " : "", wraps ? "(" : "");
     if (is_pair && f->chain && gates == NULL)
-        agi_put_gate_words(to, AGI_chain, operands);
+        agi_put_c_gate_words(to, AGI_chain, operands);
     else if (is_pair && f->chain)
-        agi_put_gate(to, gates, AGI_chain, operands);
+        agi_put_c_gate(to, gates, AGI_chain, operands);
     else if (is_pair)
         agi_text_put(to, "%s * %s", term->p, term->q);
     else
@@ -872,7 +872,7 @@ static void put_dots(agi_c_writer *w, const agi_affine *a, const char *begin, ag
     agi_c_begin_loop(w, 'j', a->k, false);
     agi_text_put(&w->line, "a += ");
     if (a->chain)
-        agi_put_gate(&w->line, &w->file->gates, AGI_chain, operands);
+        agi_put_c_gate(&w->line, &w->file->gates, AGI_chain, operands);
     else
         agi_text_put(&w->line, "%s * %s", m, e);
     agi_text_put(&w->line, ";");
@@ -1002,8 +1002,8 @@ static void put_outer(agi_c_writer *w, const agi_instruction *at)
     agi_c_begin_loop(w, 'j', o.k, false);
     agi_text_put(&w->line, "%s%s", total, strcmp(addition, SET) == 0 ? SET : ADD);
     if (o.chain != AGI_CHAIN_NONE && !skips)
-        agi_put_gate(&w->line, &w->file->gates, AGI_chain,
-                     o.chain == AGI_CHAIN_A ? upstream_row : upstream_column);
+        agi_put_c_gate(&w->line, &w->file->gates, AGI_chain,
+                       o.chain == AGI_CHAIN_A ? upstream_row : upstream_column);
     else
         agi_text_put(&w->line, "a * %s", column);
     agi_text_put(&w->line, ";");
@@ -1165,9 +1165,9 @@ static void put_fold(agi_c_writer *w, const agi_instruction *at)
         put_closure(w, fold, x, to);
     } else {
         agi_text_put(&w->line, "%s = ", to);
-        agi_put_fold(&w->line, &w->file->gates, at->op, fold->x.n, x,
-                     form == AGI_FORM_NONE ? NULL : partner,
-                     form == AGI_FORM_NUMBERS ? offset : NULL);
+        agi_put_c_fold(&w->line, &w->file->gates, at->op, fold->x.n, x,
+                       form == AGI_FORM_NONE ? NULL : partner,
+                       form == AGI_FORM_NUMBERS ? offset : NULL);
         agi_text_put(&w->line, ";");
         agi_c_end_line(w);
     }

@@ -590,7 +590,7 @@ static void put_source(agi_c_file *file, agi_text *to, const char *header_name)
     if (header_name == NULL)
         put_declarations(file, to);
     agi_text_put(to, "\n");
-    agi_put_gates(to, &file->gates);
+    agi_put_c_gates(to, &file->gates);
     agi_text_append(to, file->tables.chars, file->tables.count);
     agi_text_append(to, file->functions.chars, file->functions.count);
     if (to->count > 0 && to->chars[to->count - 1] == '\n')
@@ -694,7 +694,7 @@ static ag_status emit(agi_c_file *file, const ag_emit_options *options, FILE *so
 ag_status ag_emit_c(size_t count, const ag_c_function *functions, const ag_emit_options *options,
                     FILE *source, FILE *header, ag_error_details *error)
 {
-    static const ag_emit_options defaults;
+    static const ag_emit_options defaults = {0};
     agi_memory memory = {0};
     agi_set_details(error, AG_OK, "%s", "");
     if (options == NULL)
