@@ -271,11 +271,16 @@ static bool are_inputs(const agi_c_writer *w, agi_vector v, uint32_t n, int64_t 
     return true;
 }
 
+/* The function that has computed the number (or copied the input) has to put it there. */
 static void read_memory(agi_c_writer *w, int64_t slot)
 {
     agi_c_definition *definition = definition_of(w, (uint32_t)slot);
-    if (definition != NULL)
-        definition->in_memory = true;
+    if (definition == NULL)
+        return;
+    definition->in_memory = true;
+    if (definition->function < w->section->uses_count)
+        w->section->uses[definition->function] |=
+            definition->each == AGI_NO_INDEX ? AGI_C_WORKSPACE : AGI_C_WORKSPACE | AGI_C_EACH;
 }
 
 static agi_c_row find_slots(agi_c_writer *w, agi_vector v, uint32_t n, int64_t second, uint32_t n_2)
@@ -1069,7 +1074,6 @@ static void put_load(agi_c_writer *w, const agi_instruction *at)
         const bool ends = i + 1 == at->n || !definition[1].in_memory;
         if (w->out == NULL || copied == 0 || !ends)
             continue;
-        agi_c_use(w, AGI_C_EACH | AGI_C_WORKSPACE);
         char to[AGI_C_OPERAND], from[AGI_C_OPERAND];
         const uint32_t first = i + 1 - copied;
         const agi_c_row place = {"w", (int64_t)base_of(w) + w->section->places[at->out + first], 1};

@@ -466,39 +466,63 @@ static inline ag_status run_in_float(const ag_program *program, ag_workspace *wo
     return status;
 }
 
+/* What a run came to. sample: of AG_BRANCH, SIZE_MAX for a comparison of shared inputs alone. */
+typedef struct results {
+    ag_status status;
+    size_t sample;
+    char message[200];
+    double *sum, *map, *once;
+} results;
+
+static inline results new_results(const batch *b)
+{
+    const problem *p = b->problem;
+    return (results){.sum = new_numbers(p->sum.n),
+                     .map = new_numbers(b->n * p->map.n),
+                     .once = new_numbers(p->once.n)};
+}
+
+static inline void free_results(results *r)
+{
+    free(r->sum);
+    free(r->map);
+    free(r->once);
+}
+
+static inline void compare_results(const batch *b, const results *r)
+{
+    const problem *p = b->problem;
+    if (!b->is_branch_certain)
+        return;
+    if (r->status != (b->branch == SIZE_MAX ? AG_OK : AG_BRANCH))
+        fail_msg("%s: %s: %s", seen.where, ag_status_name(r->status), r->message);
+    if (r->status == AG_BRANCH && !(b->branch == 0 && r->sample == SIZE_MAX))
+        assert_int_equal(r->sample, b->branch);
+    seen.branches += r->status == AG_BRANCH;
+    if (r->status != AG_OK)
+        return;
+    compare_outputs("sum", p->sum.n, r->sum, b->sum, b->sum_bounds);
+    compare_outputs("map", b->n * p->map.n, r->map, b->map, b->map_bounds);
+    compare_outputs("once", p->once.n, r->once, b->once, b->once_bounds);
+}
+
 /* Runs the program on the batch and compares. */
 static inline void check_run(ag_program *program, const batch *b, bool is_float)
 {
-    const problem *p = b->problem;
-    double *sum = new_numbers(p->sum.n), *map = new_numbers(b->n * p->map.n),
-           *once = new_numbers(p->once.n);
+    results r = new_results(b);
     ag_error_details error;
     ag_workspace *workspace =
         ag_workspace_new(program, &(ag_workspace_options){.threads = 1}, &error);
     assert_non_null(workspace);
     const ag_arrays arrays = {
-        .shared = b->shared, .each = b->each, .sum = sum, .map = map, .once = once};
-    const ag_status status = is_float ? run_in_float(program, workspace, b, sum, map, once)
-                                      : ag_run(program, workspace, b->n, &arrays);
-    if (b->is_branch_certain) {
-        if (status != (b->branch == SIZE_MAX ? AG_OK : AG_BRANCH))
-            fail_msg("%s: %s: %s", seen.where, ag_status_name(status),
-                     ag_workspace_message(workspace));
-        const size_t sample = ag_workspace_sample(workspace);
-        /* SIZE_MAX: a comparison of shared inputs alone */
-        if (status == AG_BRANCH && !(b->branch == 0 && sample == SIZE_MAX))
-            assert_int_equal(sample, b->branch);
-        seen.branches += status == AG_BRANCH;
-    }
-    if (status == AG_OK && b->is_branch_certain) {
-        compare_outputs("sum", p->sum.n, sum, b->sum, b->sum_bounds);
-        compare_outputs("map", b->n * p->map.n, map, b->map, b->map_bounds);
-        compare_outputs("once", p->once.n, once, b->once, b->once_bounds);
-    }
+        .shared = b->shared, .each = b->each, .sum = r.sum, .map = r.map, .once = r.once};
+    r.status = is_float ? run_in_float(program, workspace, b, r.sum, r.map, r.once)
+                        : ag_run(program, workspace, b->n, &arrays);
+    r.sample = ag_workspace_sample(workspace);
+    (void)snprintf(r.message, sizeof(r.message), "%s", ag_workspace_message(workspace));
+    compare_results(b, &r);
     ag_workspace_free(workspace);
-    free(sum);
-    free(map);
-    free(once);
+    free_results(&r);
 }
 
 /* The program and its plain twin against the recorded graph, in double and in float. */

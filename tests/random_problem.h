@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Irregular graphs from a seed: every gate of the table, with gradients, random roles, outputs that
+ * are inputs or constants or stand there twice, comparisons.
+ */
+#ifndef WENGERT_RANDOM_PROBLEM_H
+#define WENGERT_RANDOM_PROBLEM_H
+
+#include "gate_list.h"
+#include "program_testing.h"
+
+/* Nodes to choose operands from. */
+typedef struct pond {
+    ag_value at[256];
+    size_t n;
+} pond;
+
+static inline ag_value pick(problem *p, const pond *from)
+{
+    /* a recent one as often as any */
+    const size_t recent = from->n < 8 ? from->n : 8;
+    return draw_below(p, 2) == 0 ? from->at[draw_below(p, from->n)]
+                                 : from->at[from->n - 1 - draw_below(p, recent)];
+}
+
+static inline void keep(problem *p, pond *to, ag_value x)
+{
+    const double data = (double)ag_data(x);
+    const bool is_tame = isfinite(data) && fabs(data) < 100;
+    if (to->n < sizeof(to->at) / sizeof(*to->at) && (is_tame || draw_below(p, 50) == 0))
+        to->at[to->n++] = x;
+}
+
+static inline void add_gate(problem *p, pond *from)
+{
+    const gate *g = &gates[draw_below(p, GATES)];
+    /* as many sums as everything else: that is what the passes work on */
+    static const char *const common[] = {"add", "sub",    "mul",    "neg", "sum",
+                                         "dot", "linear", "square", "mul", "add"};
+    if (draw_below(p, 2) == 0) {
+        const char *name = common[draw_below(p, sizeof(common) / sizeof(*common))];
+        for (g = gates; strcmp(g->name, name) != 0; g++)
+            continue;
+    }
+    const size_t n = g->arity != 0 ? g->arity : g->width * (1 + draw_below(p, 8));
+    ag_value operands[16];
+    for (size_t i = 0; i < n; i++)
+        operands[i] = pick(p, from);
+    if (strcmp(g->name, "polygamma") == 0)
+        operands[0] = ag_constant(p->graph, (ag_real)draw_below(p, 3));
+    keep(p, from, g->record(n, operands));
+}
+
+static inline void add_plain_number(problem *p, pond *from)
+{
+    static const ag_real numbers[] = {0, 1, 2, -1, (ag_real)0.5, 3};
+    const ag_value x = pick(p, from);
+    const ag_real number = numbers[draw_below(p, sizeof(numbers) / sizeof(*numbers))];
+    switch (draw_below(p, 5)) {
+    case 0:
+        keep(p, from, ag_scale(x, number));
+        break;
+    case 1:
+        keep(p, from, ag_shift(x, number));
+        break;
+    case 2:
+        keep(p, from, ag_pow(x, ag_constant(p->graph, number)));
+        break;
+    case 3:
+        keep(p, from, ag_detach(x));
+        break;
+    default:
+        keep(p, from, ag_chain(x, ag_constant(p->graph, number)));
+        break;
+    }
+}
+
+static inline void compare_something(problem *p, const pond *from)
+{
+    const ag_value a = pick(p, from), b = pick(p, from);
+    switch (draw_below(p, 4)) {
+    case 0:
+        (void)ag_gt(a, b);
+        break;
+    case 1:
+        (void)ag_le(a, b);
+        break;
+    case 2:
+        (void)ag_eq(a, b);
+        break;
+    default:
+        (void)ag_lt(a, ag_shift(b, 100));
+        break;
+    }
+}
+
+/* Whether x can be a once output. */
+static inline bool is_shared(const problem *p, ag_value x)
+{
+    ag_value order[4096];
+    const size_t n = ag_topological_order(x, order, 4096);
+    assert_true(n <= 4096);
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < p->each.n; k++)
+            if (order[i].index == p->each.at[k].index)
+                return false;
+    return true;
+}
+
+static inline void add_outputs(problem *p, const pond *from)
+{
+    for (size_t i = 1 + draw_below(p, 10); i > 0; i--)
+        (void)put(draw_below(p, 2) == 0 ? &p->sum : &p->map, pick(p, from));
+    for (size_t i = draw_below(p, 30); i > 0; i--) {
+        const ag_value x = pick(p, from);
+        if (is_shared(p, x))
+            (void)put(&p->once, x);
+    }
+    /* after all comparisons, so that the program has each of them */
+    (void)put(&p->map, ag_abs(pick(p, from)));
+    if (draw_below(p, 3) == 0) { /* what is no gate, and what stands there already */
+        (void)put(&p->sum, p->each.at[0]);
+        (void)put(&p->map, p->shared.at[0]);
+        (void)put(&p->once, ag_constant(p->graph, 3));
+        (void)put(&p->sum, p->sum.at[0]);
+        (void)put(&p->map, p->sum.at[0]);
+    }
+}
+
+static inline problem *make_problem(uint64_t seed)
+{
+    problem *p = new_problem(seed);
+    pond from = {.n = 0};
+    const size_t inputs = 2 + draw_below(p, 8);
+    for (size_t i = 0; i < inputs; i++) {
+        ends *role = i == 0 ? &p->each : i == 1 || draw_below(p, 2) == 0 ? &p->shared : &p->each;
+        from.at[from.n++] = add_input(p, role);
+    }
+    from.at[from.n++] = ag_constant(p->graph, (ag_real)draw_number(p, -2, 2));
+    const size_t size = 5 + draw_below(p, 60);
+    for (size_t i = 0; i < size; i++) {
+        if (draw_below(p, 6) == 0)
+            add_plain_number(p, &from);
+        else
+            add_gate(p, &from);
+        if (seed % 4 == 0 && draw_below(p, 30) == 0)
+            compare_something(p, &from);
+    }
+    if (draw_below(p, 2) == 0) {
+        const ag_value root = pick(p, &from);
+        const pond before = from;
+        for (size_t i = 0; i < 1 + inputs / 2; i++) {
+            const ag_value wrt = pick(p, &before);
+            ag_value dx;
+            assert_int_equal(ag_gradient(root, 1, &wrt, &dx), AG_OK);
+            keep(p, &from, dx);
+            if (draw_below(p, 2) == 0)
+                (void)put(&p->sum, dx);
+        }
+    }
+    add_outputs(p, &from);
+    finish(p);
+    return p;
+}
+
+#endif
