@@ -17,7 +17,7 @@ enum {
     MANY_TERMS = 64,     /* records: such a sum is added up in the workspace */
     LINE_TERMS = 8,      /* of those on a line */
     SHORT_FOLD = 16,     /* operands of a fold that are an array of its own */
-    LONG_FUNCTION = 300, /* statements */
+    LONG_FUNCTION = 200, /* statements */
     LONGEST_TEXT = 60,   /* that says what a number is */
     LONGEST_NAME = 24,   /* of an input, in such a text */
     WIDTH = 96,
@@ -419,7 +419,12 @@ static void describe_number(agi_c_writer *w, char to[AGI_C_OPERAND], agi_vector 
         agi_text_put(&text, "%.6g", w->unit->program->constants[number.at]);
     else if (held != NULL && held->text_count > 0)
         agi_text_append(&text, w->texts.chars + held->text, held->text_count);
-    const bool is_whole = text.count > 0 && memchr(text.chars, ' ', text.count) == NULL;
+    bool is_whole = true; /* no spaces but between parentheses */
+    for (uint32_t i = 0, depth = 0; i < text.count; i++) {
+        depth += text.chars[i] == '(';
+        depth -= text.chars[i] == ')';
+        is_whole = is_whole && (depth > 0 || text.chars[i] != ' ');
+    }
     if (text.count > 0)
         (void)snprintf(to, AGI_C_OPERAND, is_whole ? "%.*s" : "(%.*s)", (int)text.count,
                        text.chars);
