@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: MIT
  *
- * Functions that generated C brings along: what libm lacks. Templates, see c_text.h.
+ * Functions that generated C brings along. They are plain C in files of their own, which
+ * c_library.py turns into templates, see c_text.h.
  */
 #include "c_text.h"
 
 const agi_library_function agi_c_library_functions[] = {
-    /* W. Kahan: log(u) x / (u - 1) with u = 1 + x as it was rounded */
-    {"log1p", true,
-     "static real @log1p(real x)\n"
-     "{\n"
-     "    const volatile real u = #1 + x;\n"
-     "    return u == #1 ? x : u - u != #0 ? @log(u) : @log(u) * x / (u - #1);\n"
-     "}\n\n"},
+#define C_FUNCTION(name, definition) {#name, false, definition},
+#include "polygamma_template.h"
+#undef C_FUNCTION
+/* and what these call, which nobody else does */
+#define C_FUNCTION(name, definition) {#name, true, definition},
+#include "small_libm_template.h"
+#undef C_FUNCTION
 };
 
 const size_t agi_c_library_count =
     sizeof(agi_c_library_functions) / sizeof(*agi_c_library_functions);
+
+_Static_assert(sizeof(agi_c_library_functions) / sizeof(*agi_c_library_functions) <= 64,
+               "a bit for each");
