@@ -207,7 +207,8 @@ static inline ag_status agi_grow(ag_graph *graph, void **array, size_t element, 
 
 /* ---- status.c -------------------------------------------------------------------------------- */
 
-/* Keeps the error if it is the graph's first, and closes the graph to gates. Returns `status`. */
+/* Keeps the error if it is the graph's first, and closes the graph to gates. Returns `status`. Small
+ * C libraries know no %zu, and would take the next argument for it. */
 ag_status agi_fail(ag_graph *graph, ag_status status, const char *format, ...) AGI_PRINTF(3, 4);
 /* "out of memory" in doing what. Returns AG_OUT_OF_MEMORY. */
 ag_status agi_fail_memory(ag_graph *graph, const char *what);

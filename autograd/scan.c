@@ -197,7 +197,7 @@ ag_status agi_report_branch(ag_graph *graph, uint32_t node, const agi_branch *br
 {
     char step[40] = "";
     if (branch->step != SIZE_MAX && agi_scan_at(graph, node)->steps > 1)
-        (void)snprintf(step, sizeof(step), "step %zu: ", branch->step);
+        (void)snprintf(step, sizeof(step), "step %lu: ", (unsigned long)branch->step);
     return agi_fail(
         graph, AG_BRANCH, "%s: %s%.120s = (%.6g, %.6g): was recorded as %s and is %s now",
         ag_gate_name(agi_value(graph, node)), step, branch->text,
@@ -569,8 +569,9 @@ static ag_status check_step(ag_graph *graph, const char *what, const ag_program_
     if (state_count > info->each_count || state_count > info->map_count)
         return agi_fail(
             graph, AG_INVALID_ARGUMENT,
-            "%s: a state of %zu, and the program has %zu each inputs and %zu map outputs", what,
-            state_count, info->each_count, info->map_count);
+            "%s: a state of %lu, and the program has %lu each inputs and %lu map outputs", what,
+            (unsigned long)state_count, (unsigned long)info->each_count,
+            (unsigned long)info->map_count);
     if (info->once_count > 0)
         return agi_fail(graph, AG_INVALID_ARGUMENT,
                         "%s: the program has once outputs, and a step must not", what);
