@@ -34,6 +34,7 @@ SECTIONS = ["-ffunction-sections", "-fdata-sections"]
 
 @dataclasses.dataclass(frozen=True)
 class Target:
+    key: str
     title: str
     compiler: str
     flags: tuple
@@ -42,8 +43,9 @@ class Target:
     emulator: tuple = ()
 
 
-def cortex_m(title, machine, flash, ram, *flags):
+def cortex_m(key, title, machine, flash, ram, *flags):
     return Target(
+        key,
         title,
         "arm-none-eabi-gcc",
         ("-mthumb", "-Os", *flags),
@@ -57,19 +59,22 @@ def cortex_m(title, machine, flash, ram, *flags):
     )
 
 
-def elsewhere(title, name, qemu, *flags):
-    return Target(title, f"{name}-gcc", ("-O2", *flags),
+def elsewhere(key, title, name, qemu, *flags):
+    return Target(key, title, f"{name}-gcc", ("-O2", *flags),
                   emulator=(qemu, "-L", f"/usr/{name}"))
 
 
-HOST = Target("the host", os.environ.get("CC", "cc"), ("-O1",))
+HOST = Target("host", "the host", os.environ.get("CC", "cc"), ("-O1",))
 # microbit is a nRF51: 256 KiB of flash and 16 KiB of RAM. The M4 board of QEMU has no flash.
-CORTEX_M0 = cortex_m("Cortex-M0", "microbit", "256K", "16K", "-mcpu=cortex-m0", "-mfloat-abi=soft")
-CORTEX_M4 = cortex_m("Cortex-M4", "mps2-an386", "256K", "64K", "-mcpu=cortex-m4",
+CORTEX_M0 = cortex_m("cortex-m0", "Cortex-M0", "microbit", "256K", "16K", "-mcpu=cortex-m0", "-mfloat-abi=soft")
+CORTEX_M4 = cortex_m("cortex-m4", "Cortex-M4", "mps2-an386", "256K", "64K", "-mcpu=cortex-m4",
                      "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")
-I386 = elsewhere("32-bit x86", "i686-linux-gnu", "qemu-i386", "-msse2", "-mfpmath=sse")
-S390X = elsewhere("s390x, big-endian", "s390x-linux-gnu", "qemu-s390x")
-AVR = Target("AVR", "avr-gcc", ("-mmcu=atmega328p", "-Os"), start=None)
+I386 = elsewhere("i386", "32-bit x86", "i686-linux-gnu", "qemu-i386", "-msse2", "-mfpmath=sse")
+S390X = elsewhere("s390x", "s390x, big-endian", "s390x-linux-gnu", "qemu-s390x",
+                  "-fexcess-precision=fast")
+AVR = Target("avr", "AVR", "avr-gcc", ("-mmcu=atmega328p", "-Os"), start=None)
+DEVICES = (CORTEX_M0, CORTEX_M4)
+BY_KEY = {target.key: target for target in (*DEVICES, I386, S390X, AVR)}
 
 
 class Failure(Exception):
