@@ -144,7 +144,7 @@ AGI_COLD static void spread_scan(ag_graph *graph, const sweep s, uint32_t index)
 {
     scan_ends ends = {s, agi_list_operands(graph, index)};
     const agi_scan_sweep ways = {&ends, get_upstream, contribute_to_scan};
-    agi_sweep_scan(graph, index, &ways);
+    agi_scan_at(graph, index)->work->sweep(graph, index, &ways);
     s.grad[index] = 0;
 }
 

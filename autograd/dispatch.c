@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifndef AGI_VECTOR_MATH
+#define AGI_VECTOR_MATH "libm"
+#endif
+
 /* X(instruction set, its name in ag_isa, bytes of a vector register), the best last */
 #define BASELINE(X) X(baseline, AG_ISA_BASELINE, 16)
 #ifdef AGI_HAVE_AVX2

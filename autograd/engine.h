@@ -82,7 +82,8 @@ typedef struct agi_applied {
 
 /* A program as a gate: a scan, or a call, which is a scan of one step without a state. */
 typedef struct agi_scanned {
-    struct ag_program *program; /* retained */
+    struct ag_program *program;       /* retained */
+    const struct agi_scan_work *work; /* see below */
     size_t steps;
     uint32_t state_count;
     uint32_t output_count;
@@ -206,7 +207,8 @@ static inline ag_status agi_grow(ag_graph *graph, void **array, size_t element, 
 
 /* ---- status.c -------------------------------------------------------------------------------- */
 
-/* Keeps the error if it is the graph's first, and closes the graph to gates. Returns `status`. */
+/* Keeps the error if it is the graph's first, and closes the graph to gates. Returns `status`. Small
+ * C libraries know no %zu, and would take the next argument for it. */
 ag_status agi_fail(ag_graph *graph, ag_status status, const char *format, ...) AGI_PRINTF(3, 4);
 /* "out of memory" in doing what. Returns AG_OUT_OF_MEMORY. */
 ag_status agi_fail_memory(ag_graph *graph, const char *what);
@@ -316,9 +318,6 @@ static inline agi_scanned *agi_scan_at(const ag_graph *graph, uint32_t node)
 
 /* Whether forward has to look at comparisons inside. */
 bool agi_has_comparisons(const agi_scanned *scan);
-/* Runs the steps, along the recorded path, and sets the data of the nodes behind `node`. AG_BRANCH
- * only in *branch; an error is the graph's. */
-ag_status agi_evaluate_scan(ag_graph *graph, uint32_t node, agi_branch *branch);
 /* Sets the message of an AG_BRANCH, and returns that. */
 ag_status agi_report_branch(ag_graph *graph, uint32_t node, const agi_branch *branch);
 void agi_drop_scans(ag_graph *graph, uint32_t count);
@@ -330,11 +329,20 @@ typedef struct agi_scan_sweep {
     void (*contribute)(void *user, uint32_t k, double contribution); /* to the k-th operand */
 } agi_scan_sweep;
 
-/* What agi_sweep_scan takes: the program of its gradient, and memory; an error is the graph's. */
-ag_status agi_prepare_scan(ag_graph *graph, uint32_t node);
-/* The same for every scan that gradients of the roots reach. */
+/* What graphs do with scans. They find it at the scan alone, so that a linker leaves programs out of
+ * an executable that makes no scans. */
+typedef struct agi_scan_work {
+    /* Runs the steps, along the recorded path, and sets the data of the nodes behind `node`.
+     * AG_BRANCH only in *branch; an error is the graph's. */
+    ag_status (*evaluate)(ag_graph *graph, uint32_t node, agi_branch *branch);
+    /* What sweep takes: the program of the gradient, and memory; an error is the graph's. */
+    ag_status (*prepare)(ag_graph *graph, uint32_t node);
+    void (*sweep)(ag_graph *graph, uint32_t node, const agi_scan_sweep *sweep);
+    void (*release)(struct ag_program *program);
+} agi_scan_work;
+
+/* Prepares every scan that gradients of the roots reach. */
 ag_status agi_prepare_scans(ag_graph *graph, size_t n, const ag_value *roots);
-void agi_sweep_scan(ag_graph *graph, uint32_t node, const agi_scan_sweep *sweep);
 
 /* The same as nodes. upstream: AGI_NO_INDEX is 0. */
 typedef struct agi_scan_pass {

@@ -299,7 +299,8 @@ ag_status ag_gradcheck(ag_function f, void *context, size_t n, const ag_real *at
         r.inputs = (ag_value *)agi_resize(graph, NULL, 0, n * sizeof(*r.inputs));
     ag_status status = AG_OUT_OF_MEMORY;
     if (r.inputs == NULL) {
-        agi_set_details(error, status, "ag_gradcheck: out of memory for %zu inputs", n);
+        agi_set_details(error, status, "ag_gradcheck: out of memory for %lu inputs",
+                        (unsigned long)n);
     } else {
         status = check_recording(&r, &c, at, rows, passed);
         if (status != AG_OK)
@@ -464,7 +465,7 @@ static void print_rows(agi_printer *printer, size_t n, const char *const *names,
     agi_end_row(printer);
     for (size_t i = 0; i < n; i++) {
         char number[24];
-        (void)snprintf(number, sizeof(number), "%zu", i);
+        (void)snprintf(number, sizeof(number), "%lu", (unsigned long)i);
         agi_put_cell(printer, names != NULL && names[i] != NULL ? names[i] : number);
         agi_put_number_cell(printer, rows[i].at);
         agi_put_number_cell(printer, rows[i].analytic);

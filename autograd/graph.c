@@ -228,8 +228,8 @@ ag_status agi_make_room_for(ag_graph *graph, uint64_t nodes, const char *what, s
                  needed, max) ||
         agi_grow(graph, (void **)&graph->data, sizeof(ag_real), &graph->data_capacity, needed,
                  max)) {
-        (void)snprintf(reason, sizeof(reason), "out of memory (the graph holds %zu bytes)",
-                       graph->memory.bytes);
+        (void)snprintf(reason, sizeof(reason), "out of memory (the graph holds %lu bytes)",
+                       (unsigned long)graph->memory.bytes);
         return agi_refuse(graph, AG_OUT_OF_MEMORY, what, n, operands, reason);
     }
     agi_update_limit(graph);

@@ -179,7 +179,7 @@ static void run_forward(ag_graph *graph, uint32_t node, const agi_scanned *scan,
                       (const double *)steps.frame.uniform + scan->program->once_slots[i]);
 }
 
-ag_status agi_evaluate_scan(ag_graph *graph, uint32_t node, agi_branch *branch)
+static ag_status evaluate(ag_graph *graph, uint32_t node, agi_branch *branch)
 {
     const agi_scanned *scan = agi_scan_at(graph, node);
     forward_layout at;
@@ -197,7 +197,7 @@ ag_status agi_report_branch(ag_graph *graph, uint32_t node, const agi_branch *br
 {
     char step[40] = "";
     if (branch->step != SIZE_MAX && agi_scan_at(graph, node)->steps > 1)
-        (void)snprintf(step, sizeof(step), "step %zu: ", branch->step);
+        (void)snprintf(step, sizeof(step), "step %lu: ", (unsigned long)branch->step);
     return agi_fail(
         graph, AG_BRANCH, "%s: %s%.120s = (%.6g, %.6g): was recorded as %s and is %s now",
         ag_gate_name(agi_value(graph, node)), step, branch->text,
@@ -207,7 +207,7 @@ ag_status agi_report_branch(ag_graph *graph, uint32_t node, const agi_branch *br
 
 /* ---- Backward --------------------------------------------------------------------------------- */
 
-ag_status agi_prepare_scan(ag_graph *graph, uint32_t node)
+static ag_status prepare(ag_graph *graph, uint32_t node)
 {
     const agi_scanned *scan = agi_scan_at(graph, node);
     ag_error_details error;
@@ -230,7 +230,8 @@ ag_status agi_prepare_scans(ag_graph *graph, size_t n, const ag_value *roots)
         top = roots[i].index > top ? roots[i].index : top;
     for (uint32_t i = 0; status == AG_OK && i < graph->scans_count; i++) {
         const uint32_t node = graph->scans[i].node;
-        if (node <= top && agi_is_marked(graph, node) && agi_prepare_scan(graph, node) != AG_OK)
+        if (node <= top && agi_is_marked(graph, node) &&
+            graph->scans[i].work->prepare(graph, node) != AG_OK)
             break;
     }
     return graph->status;
@@ -331,7 +332,7 @@ static void run_backward(const reversal *r)
     contribute(r, 0, r->shared, totals);
 }
 
-void agi_sweep_scan(ag_graph *graph, uint32_t node, const agi_scan_sweep *sweep)
+static void sweep_back(ag_graph *graph, uint32_t node, const agi_scan_sweep *sweep)
 {
     const agi_scanned *scan = agi_scan_at(graph, node);
     const agi_list operands = agi_list_operands(graph, node);
@@ -411,11 +412,13 @@ static void freeze(ag_graph *graph, uint32_t first)
 
 ag_status agi_append_scan(ag_graph *graph, agi_scanned scan, uint32_t *node)
 {
+    static const agi_scan_work work = {evaluate, prepare, sweep_back, ag_program_free};
     const uint32_t operands = (uint32_t)count_operands(&scan);
     const uint32_t first = graph->count, pool = graph->pool_count;
     scan.output_count = (uint32_t)count_all_outputs(&scan);
     scan.node = *node = first;
     scan.states = AGI_NO_INDEX;
+    scan.work = &work;
     (void)ag_program_retain(scan.program);
     graph->pool[pool] = graph->scans_count;
     graph->pool_count += operands + 1;
@@ -424,7 +427,7 @@ ag_status agi_append_scan(ag_graph *graph, agi_scanned scan, uint32_t *node)
     for (uint32_t i = 0; i < scan.output_count; i++)
         (void)agi_append(graph, AGI_PROJECT, first, i, 0);
     agi_branch branch;
-    ag_status status = agi_evaluate_scan(graph, first, &branch);
+    ag_status status = evaluate(graph, first, &branch);
     if (status == AG_BRANCH)
         status = agi_report_branch(graph, first, &branch);
     if (status == AG_OK && graph->paused == 0)
@@ -441,8 +444,10 @@ ag_status agi_append_scan(ag_graph *graph, agi_scanned scan, uint32_t *node)
 void agi_drop_scans(ag_graph *graph, uint32_t count)
 {
     const uint32_t before = graph->scans_count;
-    while (graph->scans_count > 0 && graph->scans[graph->scans_count - 1].node >= count)
-        ag_program_free(graph->scans[--graph->scans_count].program);
+    while (graph->scans_count > 0 && graph->scans[graph->scans_count - 1].node >= count) {
+        const agi_scanned *last = &graph->scans[--graph->scans_count];
+        last->work->release(last->program);
+    }
     for (uint32_t i = 0; graph->scans_count < before && i < graph->scans_count; i++)
         if (graph->scans[i].states != AGI_NO_INDEX && graph->scans[i].states >= count)
             graph->scans[i].states = AGI_NO_INDEX;
@@ -564,8 +569,9 @@ static ag_status check_step(ag_graph *graph, const char *what, const ag_program_
     if (state_count > info->each_count || state_count > info->map_count)
         return agi_fail(
             graph, AG_INVALID_ARGUMENT,
-            "%s: a state of %zu, and the program has %zu each inputs and %zu map outputs", what,
-            state_count, info->each_count, info->map_count);
+            "%s: a state of %lu, and the program has %lu each inputs and %lu map outputs", what,
+            (unsigned long)state_count, (unsigned long)info->each_count,
+            (unsigned long)info->map_count);
     if (info->once_count > 0)
         return agi_fail(graph, AG_INVALID_ARGUMENT,
                         "%s: the program has once outputs, and a step must not", what);

@@ -83,8 +83,8 @@ ag_status agi_fail(ag_graph *graph, ag_status status, const char *format, ...)
 
 ag_status agi_fail_memory(ag_graph *graph, const char *what)
 {
-    return agi_fail(graph, AG_OUT_OF_MEMORY, "%s: out of memory (the graph holds %zu bytes)", what,
-                    graph->memory.bytes);
+    return agi_fail(graph, AG_OUT_OF_MEMORY, "%s: out of memory (the graph holds %lu bytes)", what,
+                    (unsigned long)graph->memory.bytes);
 }
 
 void agi_set_details(ag_error_details *details, ag_status status, const char *format, ...)
@@ -174,7 +174,7 @@ ag_status agi_check_values(ag_graph *graph, const char *what, size_t n, const ag
             status = AG_WRONG_GRAPH;
             wrong = "belongs to another graph";
         }
-        (void)snprintf(reason, sizeof(reason), "operand %zu %s", i + 1, wrong);
+        (void)snprintf(reason, sizeof(reason), "operand %lu %s", (unsigned long)i + 1, wrong);
         return agi_refuse(graph, status, what, n, values, reason);
     }
     return AG_OK;

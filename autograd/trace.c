@@ -78,8 +78,9 @@ static void spread_scan(const agi_trace *trace, uint32_t node, ag_real *contribu
 {
     scan_edges edges = {trace, contributions};
     const agi_scan_sweep ways = {&edges, get_upstream, contribute_to_scan};
-    if (agi_prepare_scan(trace->graph, node) == AG_OK)
-        agi_sweep_scan(trace->graph, node, &ways);
+    const agi_scan_work *work = agi_scan_at(trace->graph, node)->work;
+    if (work->prepare(trace->graph, node) == AG_OK)
+        work->sweep(trace->graph, node, &ways);
 }
 
 /* Local gradients, and upstream * local with the zero rule; nothing to operands that the gate did not

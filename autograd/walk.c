@@ -207,7 +207,8 @@ ag_status ag_forward(ag_value root)
             continue;
         if (graph->tags[i].gate == AGI_SCAN) {
             agi_branch found;
-            if (agi_evaluate_scan(graph, i, &found) == AG_BRANCH && branch == AGI_NO_INDEX) {
+            if (agi_scan_at(graph, i)->work->evaluate(graph, i, &found) == AG_BRANCH &&
+                branch == AGI_NO_INDEX) {
                 branch = i;
                 inside = found;
             }
