@@ -70,7 +70,7 @@ static void multiply_lanes(const agi_outer *outer, const num *a, const num *b, n
 static void outer_lanes(const agi_outer *outer, agi_frame *frame)
 {
     const ptrdiff_t lanes = (ptrdiff_t)frame->lanes;
-    num *row = (num *)frame->totals + outer->out * lanes;
+    num *row = (num *)frame->totals + (ptrdiff_t)outer->out * lanes;
     for (uint32_t i = 0; i < outer->m; i++, row += outer->row_stride * lanes) {
         const num *a = locate_element(frame, &outer->a, i);
         num *total = row;

@@ -805,7 +805,7 @@ static void test_graphviz(void **state)
             (void)step_machine(m);
             ag_clear_error(graph);
         }
-        free(lay_out(m->values[m->count - 1], &(ag_dot_options){.fold = seed % 3}));
+        free(lay_out(m->values[m->count - 1], &(ag_dot_options){.fold = (unsigned)(seed % 3)}));
         ag_graph_free(graph);
         free(m);
     }

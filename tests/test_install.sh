@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# The library as a user meets it: installed, found by pkg-config, used from C11 and C++17, shared
-# and static, and as a meson subproject. test_install.sh SOURCE_ROOT BUILD_ROOT, after the build;
-# CC and CXX name the compilers, REAL the library's number type.
+# The library as a user meets it: installed, found by pkg-config and by CMake, used from C11 and
+# C++17, shared and static, and as a meson subproject. test_install.sh SOURCE_ROOT BUILD_ROOT, after
+# the build; CC and CXX name the compilers, REAL the library's number type.
 set -euo pipefail
 
 root=$1
@@ -168,6 +168,45 @@ for function in ag_graph_new ag_gradcheck nn_mlp nn_read_csv nn_dataset_classes 
         fail "$function linked"
     fi
 done
+
+if command -v cmake >/dev/null; then
+    step 'found by CMake, where the installation was moved to'
+    mkdir "$scratch/cmake"
+    cp "$scratch"/user.c* "$scratch/cmake"
+    cat >"$scratch/cmake/CMakeLists.txt" <<'EOF'
+cmake_minimum_required(VERSION 3.10)
+project(user C)
+find_package(wengert ${version} REQUIRED)
+add_executable(shared user.c)
+target_link_libraries(shared wengert::wengert)
+add_executable(static user.c)
+target_link_libraries(static wengert::wengert_static)
+if(with_cpp)
+    enable_language(CXX)
+    add_executable(cpp user.cpp)
+    target_compile_features(cpp PRIVATE cxx_std_17)
+    target_link_libraries(cpp wengert::wengert_static)
+endif()
+EOF
+    cp -a "$scratch/installed" "$scratch/moved"
+    version=$(pkg-config --modversion wengert)
+    find_package() { # VERSION
+        CC=${CC:-cc} cmake -S "$scratch/cmake" -B "$scratch/cmake/build" "-Dversion=$1" \
+            "-Dwengert_DIR=$scratch/moved${lib#"$scratch/installed"}/cmake/wengert" \
+            "-Dwith_cpp=${CXX:+ON}" >"$scratch/log" 2>&1
+    }
+    for other in 99 "$version.1" 0.0; do
+        ! find_package "$other" || fail "version $other was found"
+    done
+    find_package "${version%.*}" && cmake --build "$scratch/cmake/build" >>"$scratch/log" 2>&1 ||
+        fail "$(cat "$scratch/log")"
+    for user in shared static ${CXX:+cpp}; do
+        cp "$scratch/cmake/build/$user" "$scratch/user"
+        LD_LIBRARY_PATH='' check_user
+    done
+else
+    step 'cmake is missing: find_package is not tried'
+fi
 
 step 'a meson subproject'
 mkdir -p "$scratch/outer/subprojects"

@@ -1201,7 +1201,7 @@ static void check_comparisons(void)
     size_t failures = 0, passes = 0;
     for (size_t round = 0; round < 900; round++) {
         const size_t lanes = get_lanes(round % 3);
-        const size_t count = lanes == 1 ? 1 : 1 + draw_bits() % lanes;
+        const size_t count = lanes == 1 ? 1 : 1 + (size_t)(draw_bits() % lanes);
         if (round % 10 < 3)
             fill_with_compared(lanes, count, round % 2 == 0 ? 1 << 20 : 400);
         agi_instruction instructions[3];
