@@ -43,8 +43,22 @@ enum {
     AGI_C_SUM = 4,
     AGI_C_MAP = 8,
     AGI_C_SCALE = 16,
-    AGI_C_WORKSPACE = 32
+    AGI_C_WORKSPACE = 32,
+    /* in a program's own code alone: */
+    AGI_C_UNIFORM = 64,
+    AGI_C_SET = 128, /* set, factor: what becomes of totals */
+    AGI_C_LANES = 256,
+    AGI_C_RUN = 512 /* run, context: an instruction by the interpreter */
 };
+
+/* What a program's functions are for. */
+typedef enum agi_c_mode {
+    AGI_C_FILE,   /* to stand alone: what memory they take is their own */
+    AGI_C_SINGLE, /* a program's own code: slots are where the interpreter has them, and it does what
+                     it does better */
+    AGI_C_ALL_LANES, /* the same over lanes: single numbers in loops over lanes, the rest by the
+                        interpreter */
+} agi_c_mode;
 
 typedef struct agi_c_file {
     agi_memory *memory;
@@ -81,8 +95,9 @@ typedef struct agi_c_section {
     uint32_t in_memory; /* slots that have one */
     agi_c_definition *definitions;
     uint32_t definitions_count, definitions_capacity;
-    uint8_t *uses; /* of each of its functions */
+    uint16_t *uses; /* of each of its functions */
     uint32_t uses_count, uses_capacity;
+    agi_text calls; /* of these, and of the interpreter, in a program's own code */
     bool compares;  /* its functions return the number of a comparison, or 0 */
     size_t copies;  /* of a fold's operands, at most so many */
     size_t scratch; /* numbers, beside what scans take */
@@ -93,6 +108,7 @@ typedef struct agi_c_unit {
     agi_c_file *file;
     const ag_program *program;
     const ag_c_function *function; /* NULL: a step */
+    agi_c_mode mode;
     char name[AGI_C_NAME + 24];
     char numbers_name[AGI_C_NAME + 40];
     char shared_name[AGI_C_NAME + 40]; /* "shared", or of an array of numbers */
@@ -111,10 +127,16 @@ typedef struct agi_c_unit {
  * of a section that is one function. */
 void agi_put_c_section(agi_c_unit *unit, agi_c_section *section, agi_text *text, bool bare);
 /* Between parentheses: what a function with these uses takes. */
-void agi_put_c_parameters(agi_text *text, const agi_c_unit *unit, uint8_t uses);
+void agi_put_c_parameters(agi_text *text, const agi_c_unit *unit, uint32_t uses);
 /* "net_body_2" */
 void agi_put_c_name(agi_text *text, const agi_c_unit *unit, const agi_c_section *section,
                     uint32_t function);
+
+/* native_section.c: whether an instruction of a program's own code is left to the interpreter; and
+ * that. */
+struct agi_c_writer;
+bool agi_is_left(const struct agi_c_writer *w, const agi_instruction *at);
+void agi_leave(struct agi_c_writer *w, const agi_instruction *at);
 
 /* Words for a comment, without what could end it. */
 void agi_put_c_words(agi_text *to, const char *words);
@@ -122,8 +144,18 @@ void agi_put_c_words(agi_text *to, const char *words);
 /* c_scan.c: what the scans of a section take of the workspace, behind its own scratch. */
 size_t agi_measure_c_scans(agi_c_unit *unit, const agi_c_section *section);
 
-/* emit_c.c: the unit of a scan's step; NULL where there is no memory. */
+/* Whether a gate of at most three operands is arithmetic, and no call of libm that takes long. */
+bool agi_is_c_arithmetic(uint8_t gate);
+
+/* emit_c.c: a unit; NULL where there is no memory. */
+agi_c_unit *agi_add_c_unit(agi_c_file *file, const ag_program *program, const char *name);
+/* The unit of a scan's step. */
 agi_c_unit *agi_find_c_step(agi_c_file *file, const agi_c_unit *user, const ag_program *program);
+/* Everything about all units, and the steps they take, that has to be known before they are put. */
+void agi_measure_c_units(agi_c_file *file);
+/* The constants and functions of a unit. */
+void agi_put_c_unit(agi_c_file *file, agi_c_unit *unit);
+void agi_close_c_file(agi_c_file *file);
 /* A constant array of the file; to: its name. */
 void agi_put_c_numbers(agi_c_file *file, const char *name, const char *linkage,
                        const double *numbers, uint32_t n);

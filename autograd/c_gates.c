@@ -116,6 +116,19 @@ static bool looks_twice(const gate_text *gate)
     return false;
 }
 
+bool agi_is_c_arithmetic(uint8_t gate)
+{
+    static const char *const fast[] = {"@sqrt", "@fabs", "@floor"};
+    for (const char *at = strchr(table[gate].value, '@'); at != NULL; at = strchr(at + 1, '@')) {
+        bool is_fast = false;
+        for (size_t i = 0; i < sizeof(fast) / sizeof(*fast); i++)
+            is_fast = is_fast || strncmp(at, fast[i], strlen(fast[i])) == 0;
+        if (!is_fast)
+            return false;
+    }
+    return true;
+}
+
 /* A template without the parentheses around all of it. */
 static void put_bare(agi_text *text, agi_c_gates *gates, const gate_text *gate,
                      const char *const *operands)

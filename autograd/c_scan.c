@@ -123,7 +123,7 @@ static void call(agi_c_writer *w, const agi_c_unit *step, const agi_c_section *s
                  const layout *l, const char *shared, size_t totals, bool stops)
 {
     for (uint32_t i = 0; i < section->uses_count; i++) {
-        const uint8_t uses = section->uses[i];
+        const uint32_t uses = section->uses[i];
         const char *between = "";
         if (section->compares)
             agi_text_put(&w->line, stops ? "if ((r = " : "(void)");
@@ -159,7 +159,7 @@ void agi_c_put_scan(agi_c_writer *w, const agi_instruction *at)
         return;
     const size_t state = scan->state_count, outputs = info->map_count - state;
     const layout l =
-        lay_out(&w->unit->program->records, scan, w->unit->scratch + w->section->scratch);
+        lay_out(&w->unit->program->records, scan, agi_c_find_scratch(w) + w->section->scratch);
     char shared[AGI_C_OPERAND], here[AGI_C_OPERAND], there[AGI_C_OPERAND];
     gather_lists(w, scan, l.lists);
     const uint32_t statements = w->statements; /* a step's functions are not known the first time */

@@ -107,6 +107,17 @@ void agi_c_begin_loop(agi_c_writer *w, char letter, uint64_t n, bool is_block)
     w->depth++;
 }
 
+/* In a program's own code: the loop that follows may be done in any order, but for a sum. */
+static void put_simd(agi_c_writer *w, const char *sum)
+{
+    if (w->unit->mode == AGI_C_FILE || w->out == NULL)
+        return;
+    if (sum == NULL)
+        agi_text_put(w->out, "#pragma omp simd\n");
+    else
+        agi_text_put(w->out, "#pragma omp simd reduction(+ : %s)\n", sum);
+}
+
 static void end_block(agi_c_writer *w)
 {
     w->depth--;
@@ -115,26 +126,45 @@ static void end_block(agi_c_writer *w)
 
 /* ---- Functions ------------------------------------------------------------------------------- */
 
-void agi_put_c_parameters(agi_text *text, const agi_c_unit *unit, uint8_t uses)
+/* What functions may take, in this order. */
+static const struct {
+    uint16_t use;
+    const char *type, *name;
+} parameters[] = {
+    {AGI_C_SHARED, "const real *", "shared"},
+    {AGI_C_EACH, "const real *", "each"},
+    {AGI_C_SUM, "real *", "sum"},
+    {AGI_C_MAP, "real *", "map"},
+    {AGI_C_SCALE, "real ", "scale"},
+    {AGI_C_UNIFORM, "const real *", "uniform"},
+    {AGI_C_WORKSPACE, "real *", "w"},
+    {AGI_C_SET, "int set, real ", "factor"},
+    {AGI_C_LANES, "size_t ", "lanes"},
+    {AGI_C_RUN, "void (*run)(void *, size_t), void *", "context"},
+};
+
+enum {
+    PARAMETERS = sizeof(parameters) / sizeof(*parameters)
+};
+
+/* Totals may be the shared array, which is why functions that write totals restrict neither. */
+static bool is_restricted(const agi_c_unit *unit, uint32_t use)
 {
-    static const struct {
-        uint8_t use;
-        const char *type, *name;
-    } all[] = {
-        {AGI_C_SHARED, "const real *", "shared"},
-        {AGI_C_EACH, "const real *", "each"},
-        {AGI_C_SUM, "real *", "sum"},
-        {AGI_C_MAP, "real *", "map"},
-        {AGI_C_SCALE, "real ", "scale"},
-        {AGI_C_WORKSPACE, "real *", "w"},
-    };
+    return (unit->mode == AGI_C_SINGLE && (use & (AGI_C_WORKSPACE | AGI_C_MAP)) != 0) ||
+           (unit->mode == AGI_C_ALL_LANES &&
+            (use & (AGI_C_SHARED | AGI_C_UNIFORM | AGI_C_WORKSPACE)) != 0);
+}
+
+void agi_put_c_parameters(agi_text *text, const agi_c_unit *unit, uint32_t uses)
+{
     bool is_first = true;
-    for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
-        if ((uses & all[i].use) == 0)
+    for (size_t i = 0; i < PARAMETERS; i++) {
+        if ((uses & parameters[i].use) == 0)
             continue;
         agi_text_put(text, "%s", is_first ? "" : ", ");
-        agi_put_template(text, &unit->file->gates.library, all[i].type, "", NULL);
-        agi_text_put(text, "%s", all[i].name);
+        agi_put_template(text, &unit->file->gates.library, parameters[i].type, "", NULL);
+        agi_text_put(text, "%s%s", is_restricted(unit, parameters[i].use) ? "restrict " : "",
+                     parameters[i].name);
         is_first = false;
     }
     if (is_first)
@@ -152,8 +182,32 @@ void agi_put_c_name(agi_text *text, const agi_c_unit *unit, const agi_c_section 
         agi_text_put(text, "_%" PRIu32, function + 1);
 }
 
-static void open_function(agi_c_writer *w)
+/* The present function's call, among those of a program's own code. */
+static void put_call(agi_c_writer *w)
 {
+    const uint16_t uses = w->section->uses[w->function - 1];
+    agi_text *calls = &w->section->calls;
+    agi_text_put(calls, "    ");
+    agi_put_c_name(calls, w->unit, w->section, w->function - 1);
+    agi_text_put(calls, "(");
+    const char *between = "";
+    for (size_t i = 0; i < PARAMETERS; i++)
+        if ((uses & parameters[i].use) != 0) {
+            agi_text_put(calls, "%s%s%s", between,
+                         parameters[i].use == AGI_C_SET   ? "set, "
+                         : parameters[i].use == AGI_C_RUN ? "run, "
+                                                          : "",
+                         parameters[i].name);
+            between = ", ";
+        }
+    agi_text_put(calls, ");\n");
+}
+
+void agi_c_open(agi_c_writer *w)
+{
+    if (w->is_open)
+        return;
+    w->is_open = true;
     w->statements = 0;
     w->locals = 0;
     if (!w->unit->is_measured && AGI_APPEND(w->file, w->section->uses, 0) != AG_OK)
@@ -165,25 +219,35 @@ static void open_function(agi_c_writer *w)
     agi_text_put(w->out, "(");
     agi_put_c_parameters(w->out, w->unit, w->section->uses[w->function]);
     agi_text_put(w->out, ")\n{\n");
+    if (w->unit->mode == AGI_C_ALL_LANES)
+        agi_text_put(w->out, "#pragma omp simd\n    for (size_t l = 0; l < lanes; l++) {\n");
 }
 
-static void close_function(agi_c_writer *w)
+void agi_c_close(agi_c_writer *w)
 {
+    if (!w->is_open)
+        return;
+    w->is_open = false;
+    w->function++;
     if (w->out == NULL || w->bare)
         return;
-    agi_text_put(w->out, "%s}\n\n", w->section->compares ? "    return 0;\n" : "");
+    agi_text_put(w->out, "%s}\n\n",
+                 w->unit->mode == AGI_C_ALL_LANES ? "    }\n"
+                 : w->section->compares           ? "    return 0;\n"
+                                                  : "");
+    if (w->unit->mode != AGI_C_FILE)
+        put_call(w);
 }
 
 void agi_c_cut(agi_c_writer *w)
 {
     if (w->statements < LONG_FUNCTION)
         return;
-    close_function(w);
-    w->function++;
-    open_function(w);
+    agi_c_close(w);
+    agi_c_open(w);
 }
 
-void agi_c_use(agi_c_writer *w, uint8_t what)
+void agi_c_use(agi_c_writer *w, uint16_t what)
 {
     if (w->function < w->section->uses_count)
         w->section->uses[w->function] |= what;
@@ -193,7 +257,22 @@ void agi_c_use(agi_c_writer *w, uint8_t what)
 
 static uint32_t base_of(const agi_c_writer *w)
 {
-    return w->section == &w->unit->once ? 0 : w->unit->once.in_memory;
+    return w->section == &w->unit->once || w->unit->mode != AGI_C_FILE ? 0
+                                                                       : w->unit->once.in_memory;
+}
+
+size_t agi_c_find_scratch(const agi_c_writer *w)
+{
+    return w->unit->mode == AGI_C_FILE ? agi_c_find_scratch(w) : w->section->section->slots;
+}
+
+/* How a statement has a slot's number: "w[3]", over lanes "w[3 * lanes + l]". */
+static void put_slot(agi_c_writer *w, char to[AGI_C_OPERAND], uint32_t slot)
+{
+    const uint32_t place = base_of(w) + w->section->places[slot];
+    (void)snprintf(
+        to, AGI_C_OPERAND,
+        w->unit->mode == AGI_C_ALL_LANES ? "w[%" PRIu32 " * lanes + l]" : "w[%" PRIu32 "]", place);
 }
 
 static agi_c_definition *definition_of(const agi_c_writer *w, uint32_t slot)
@@ -247,8 +326,9 @@ static agi_c_row find_uniform(agi_c_writer *w, agi_vector v, uint32_t n, int64_t
     for (int64_t i = all.low; i <= all.high && !unit->is_measured; i++)
         unit->is_uniform[i] = 1;
     take_places(w, &unit->once, all);
-    agi_c_use(w, AGI_C_WORKSPACE);
-    return (agi_c_row){"w", unit->once.places[v.at], v.stride};
+    agi_c_use(w, unit->mode == AGI_C_FILE ? AGI_C_WORKSPACE : AGI_C_UNIFORM);
+    return (agi_c_row){unit->mode == AGI_C_FILE ? "w" : "uniform", unit->once.places[v.at],
+                       v.stride};
 }
 
 /* Whether elements are inputs as they were loaded: at a constant stride, and the second one. */
@@ -272,7 +352,7 @@ static bool are_inputs(const agi_c_writer *w, agi_vector v, uint32_t n, int64_t 
 }
 
 /* The function that has computed the number (or copied the input) has to put it there. */
-static void read_memory(agi_c_writer *w, int64_t slot)
+void agi_c_read_memory(agi_c_writer *w, int64_t slot)
 {
     agi_c_definition *definition = definition_of(w, (uint32_t)slot);
     if (definition == NULL)
@@ -292,7 +372,7 @@ static agi_c_row find_slots(agi_c_writer *w, agi_vector v, uint32_t n, int64_t s
     }
     for (uint32_t i = 0; i < n; i++)
         for (uint32_t j = 0; j < n_2; j++)
-            read_memory(w, v.at + (int64_t)i * v.stride + (int64_t)j * second);
+            agi_c_read_memory(w, v.at + (int64_t)i * v.stride + (int64_t)j * second);
     take_places(w, w->section, find_span(v, n, second, n_2));
     agi_c_use(w, AGI_C_WORKSPACE);
     return (agi_c_row){"w", (int64_t)base_of(w) + w->section->places[v.at], v.stride};
@@ -382,7 +462,11 @@ void agi_c_put_number(agi_c_writer *w, char to[AGI_C_OPERAND], agi_vector number
         (void)snprintf(to, AGI_C_OPERAND, "v%" PRIu32, held->local);
         return;
     }
-    agi_c_put_place(to, agi_c_find_row(w, number, 1, 0, 1), 'i', 0, 'j');
+    const agi_c_row row = agi_c_find_row(w, number, 1, 0, 1);
+    if (number.space == AGI_SLOTS && w->unit->mode == AGI_C_ALL_LANES)
+        put_slot(w, to, number.at);
+    else
+        agi_c_put_place(to, row, 'i', 0, 'j');
 }
 
 /* ---- What a number is ------------------------------------------------------------------------- */
@@ -461,8 +545,7 @@ static void define_number(agi_c_writer *w, uint32_t slot)
         memcmp(w->comment.chars, w->line.chars, w->line.count) == 0)
         w->comment.count = 0;
     char place[AGI_C_OPERAND];
-    const agi_c_row row = {"w", (int64_t)base_of(w) + w->section->places[slot], 0};
-    agi_c_put_place(place, row, 'i', 0, 'j');
+    put_slot(w, place, slot);
     agi_text right = w->line;
     w->line = (agi_text){.memory = right.memory};
     if (definition->in_local) {
@@ -516,11 +599,11 @@ static void put_single_gate(agi_c_writer *w, const agi_instruction *at, uint32_t
     for (uint32_t k = 0; k < count_operands(at->op); k++) {
         const agi_vector x = element(at->x[k], i);
         agi_c_put_number(w, texts[k], x);
-        if (w->out != NULL)
+        if (w->out != NULL && w->unit->mode == AGI_C_FILE)
             describe_number(w, words[k], x, texts[k]);
     }
     agi_put_c_gate(&w->line, &w->file->gates, at->op, operands);
-    if (w->out != NULL)
+    if (w->out != NULL && w->unit->mode == AGI_C_FILE)
         agi_put_c_gate_words(&w->comment, at->op, described);
     define_number(w, at->out + i);
 }
@@ -537,6 +620,7 @@ static void put_run(agi_c_writer *w, const agi_instruction *at)
     }
     agi_c_put_place(to, agi_c_define_row(w, at->out, at->n), 'i', 0, 'j');
     agi_text_put(&w->comment, "%s, %" PRIu32 " numbers", agi_gate_names[at->op], at->n);
+    put_simd(w, NULL);
     agi_c_begin_loop(w, 'i', at->n, false);
     agi_text_put(&w->line, "%s = ", to);
     agi_put_c_gate(&w->line, &w->file->gates, at->op, operands);
@@ -650,7 +734,7 @@ static void describe_term(agi_c_writer *w, const agi_factors *f, uint32_t i, uin
                           const term_text *term, bool is_first)
 {
     term_text words = *term;
-    if (w->out == NULL || w->comment.count > LONGEST_TEXT)
+    if (w->out == NULL || w->unit->mode != AGI_C_FILE || w->comment.count > LONGEST_TEXT)
         return;
     if (words.has_p)
         describe_number(w, words.p,
@@ -700,7 +784,7 @@ static void put_long_sum(agi_c_writer *w, const agi_instruction *at, const agi_f
     } else {
         if (w->section->scratch == 0)
             w->section->scratch = 1;
-        (void)snprintf(sum, sizeof(sum), "w[%zu]", w->unit->scratch);
+        (void)snprintf(sum, sizeof(sum), "w[%zu]", agi_c_find_scratch(w));
         agi_c_use(w, AGI_C_WORKSPACE);
     }
     for (uint32_t t = 0; t < at->terms;) {
@@ -715,6 +799,8 @@ static void put_long_sum(agi_c_writer *w, const agi_instruction *at, const agi_f
         const bool sets = !is_block && is_first && !is_loop;
         if (is_loop) {
             find_term(w, &f[t], i, 0, f[t].repeat, 1, &term);
+            if (is_block)
+                put_simd(w, "a");
             agi_c_begin_loop(w, 'r', f[t].repeat, false);
             agi_text_put(&w->line, "%s += ", sum);
             put_term(&w->line, &w->file->gates, &f[t++], &term, true);
@@ -755,6 +841,8 @@ static void put_sums(agi_c_writer *w, const agi_instruction *at, const agi_facto
         find_term(w, &f[t], 0, 0, f[t].repeat > FEW ? f[t].repeat : 0, at->n, &terms[t]);
     }
     agi_text_put(&w->comment, "%" PRIu32 " sums of products", at->n);
+    if (loops == 0)
+        put_simd(w, NULL);
     agi_c_begin_loop(w, 'i', at->n, loops > 0);
     bool is_first = true;
     for (uint32_t t = 0; t < at->terms; t++)
@@ -780,6 +868,7 @@ static void put_sums(agi_c_writer *w, const agi_instruction *at, const agi_facto
     for (uint32_t t = 0; t < at->terms; t++) {
         if (f[t].repeat <= FEW)
             continue;
+        put_simd(w, "a");
         agi_c_begin_loop(w, 'r', f[t].repeat, false);
         agi_text_put(&w->line, "a += ");
         put_term(&w->line, &w->file->gates, &f[t], &terms[t], true);
@@ -841,7 +930,7 @@ static elements_text find_elements(agi_c_writer *w, const agi_elements *e)
     for (uint32_t i = 0; i < e->n; i++) {
         const agi_vector one = {list[i], 0, e->vector.space};
         if (one.space == AGI_SLOTS) {
-            read_memory(w, list[i]);
+            agi_c_read_memory(w, list[i]);
             take_places(w, w->section, (span){list[i], list[i]});
             agi_c_use(w, AGI_C_WORKSPACE);
         } else {
@@ -879,6 +968,7 @@ static void put_dots(agi_c_writer *w, const agi_affine *a, const char *begin, ag
     put_element(e, x, 'j');
     agi_c_begin_loop(w, 'i', a->m, true);
     agi_c_put_line(w, "%s a = %s;", name_type(w), begin);
+    put_simd(w, "a");
     agi_c_begin_loop(w, 'j', a->k, false);
     agi_text_put(&w->line, "a += ");
     if (a->chain)
@@ -910,6 +1000,7 @@ static void put_columns(agi_c_writer *w, const agi_affine *a, const char *begin,
         agi_c_put_line(w, "if (a != 0)");
         w->depth++;
     }
+    put_simd(w, NULL);
     agi_c_begin_loop(w, 'i', a->m, false);
     agi_c_put_line(w, "%s += %s * a;", out, m);
     w->depth -= 1 + a->chain;
@@ -925,7 +1016,7 @@ static void put_affine(agi_c_writer *w, const agi_instruction *at)
     const elements_text x = find_elements(w, &a->x);
     if (a->add) {
         for (uint32_t i = 0; i < a->m; i++)
-            read_memory(w, (int64_t)at->out + i);
+            agi_c_read_memory(w, (int64_t)at->out + i);
     } else if (a->bias.space == AGI_NOWHERE) {
         (void)snprintf(bias, sizeof(bias), "%s", name_zero(w));
     } else if (a->bias.stride == 0) {
@@ -956,7 +1047,7 @@ static agi_c_row find_totals(agi_c_writer *w, uint32_t out, int64_t stride)
 #define ADD " += "
 #define ADD_SCALED " += scale * "
 
-/* What is done to a total. */
+/* What is done to a total. In a program's own code that is said by its caller: see put_total. */
 static const char *find_addition(agi_c_writer *w, bool is_first)
 {
     const agi_c_unit *unit = w->unit;
@@ -965,6 +1056,53 @@ static const char *find_addition(agi_c_writer *w, bool is_first)
         return ADD_SCALED;
     }
     return is_first && !unit->accumulates ? SET : ADD;
+}
+
+static void put_total(agi_c_writer *w, const char *total, const char *number, bool is_first)
+{
+    if (w->unit->mode == AGI_C_FILE) {
+        agi_text_put(&w->line, "%s%s%s;", total, find_addition(w, is_first), number);
+        return;
+    }
+    agi_c_use(w, AGI_C_SET);
+    if (is_first)
+        agi_text_put(&w->line, "%s = set ? %s : %s + factor * %s;", total, number, total, number);
+    else
+        agi_text_put(&w->line, "%s += factor * %s;", total, number);
+}
+
+/* Set or added, as the caller of a program's own code says. */
+static void put_native_outer(agi_c_writer *w, const agi_outer *o, const char *row,
+                             const char *column, const char *total)
+{
+    const char *upstream_row[] = {"a", column}, *upstream_column[] = {column, "a"};
+    agi_c_use(w, AGI_C_SET);
+    for (int sets = o->first; sets >= 0; sets--) {
+        agi_c_put_line(w, !o->first ? "{" : sets ? "if (set) {" : "else {");
+        w->depth++;
+        agi_c_begin_loop(w, 'i', o->m, true);
+        agi_text_put(&w->line, "const %s a = %s", name_type(w), sets ? "" : "factor * ");
+        if (!agi_is_one(o->factor)) {
+            agi_put_literal(&w->line, &w->file->gates.library, o->factor);
+            agi_text_put(&w->line, " * ");
+        }
+        agi_text_put(&w->line, "%s;", row);
+        agi_c_end_line(w);
+        put_simd(w, NULL);
+        agi_c_begin_loop(w, 'j', o->k, false);
+        agi_text_put(&w->line, "%s%s", total, sets ? SET : ADD);
+        if (o->chain != AGI_CHAIN_NONE)
+            agi_put_c_gate(&w->line, &w->file->gates, AGI_chain,
+                           o->chain == AGI_CHAIN_A ? upstream_row : upstream_column);
+        else
+            agi_text_put(&w->line, "a * %s", column);
+        agi_text_put(&w->line, ";");
+        agi_c_end_line(w);
+        w->depth -= 2;
+        agi_c_put_line(w, "}");
+        w->depth--;
+        agi_c_put_line(w, "}");
+    }
 }
 
 static void put_outer(agi_c_writer *w, const agi_instruction *at)
@@ -993,6 +1131,10 @@ static void put_outer(agi_c_writer *w, const agi_instruction *at)
     put_element(column, &b, 'j');
     const char *upstream_row[] = {"a", column}, *upstream_column[] = {column, "a"};
     agi_c_put_place(total, find_totals(w, o.out, o.row_stride), 'i', o.column_stride, 'j');
+    if (w->unit->mode != AGI_C_FILE) {
+        put_native_outer(w, &o, row, column, total);
+        return;
+    }
     const char *addition = find_addition(w, o.first);
     agi_text_put(&w->comment, "sums of products, %" PRIu32 " x %" PRIu32, o.m, o.k);
     agi_c_begin_loop(w, 'i', o.m, true);
@@ -1058,7 +1200,10 @@ static void put_outputs(agi_c_writer *w, const agi_instruction *at)
             agi_put_c_words(&w->comment, name);
         if (is_loop)
             agi_c_begin_loop(w, 'i', at->n, false);
-        agi_text_put(&w->line, "%s%s%s;", to, sums ? find_addition(w, at->first) : SET, from);
+        if (sums)
+            put_total(w, to, from, at->first);
+        else
+            agi_text_put(&w->line, "%s = %s;", to, from);
         agi_c_end_line(w);
         w->depth -= is_loop;
     }
@@ -1130,9 +1275,9 @@ static void put_array(agi_c_writer *w, char to[AGI_C_OPERAND], const agi_element
     }
     agi_c_use(w, AGI_C_WORKSPACE);
     agi_c_begin_loop(w, 'i', e->n, false);
-    agi_c_put_line(w, "w[%zu + i] = %s;", w->unit->scratch + at, from);
+    agi_c_put_line(w, "w[%zu + i] = %s;", agi_c_find_scratch(w) + at, from);
     w->depth--;
-    (void)snprintf(to, AGI_C_OPERAND, "w + %zu", w->unit->scratch + at);
+    (void)snprintf(to, AGI_C_OPERAND, "w + %zu", agi_c_find_scratch(w) + at);
 }
 
 static void put_closure(agi_c_writer *w, const agi_fold *fold, const char *x, const char *to)
@@ -1244,15 +1389,24 @@ void agi_put_c_section(agi_c_unit *unit, agi_c_section *section, agi_text *out, 
         return;
     for (uint32_t i = 0; i < section->section->slots; i++)
         section->holds[i] = AGI_NO_INDEX;
-    open_function(&w);
     for (uint32_t i = 0; i < section->section->count && !unit->file->failed; i++) {
-        agi_c_cut(&w);
-        put_instruction(&w, &section->section->instructions[i]);
+        const agi_instruction *at = &section->section->instructions[i];
+        const bool is_left = unit->mode != AGI_C_FILE && agi_is_left(&w, at);
+        if (is_left && unit->mode == AGI_C_ALL_LANES)
+            agi_c_close(&w);
+        else
+            agi_c_open(&w);
+        if (!is_left)
+            agi_c_cut(&w);
+        if (is_left)
+            agi_leave(&w, at);
+        else
+            put_instruction(&w, at);
     }
     for (uint32_t i = 0; section == &unit->once && i < section->section->slots; i++)
         if (unit->is_uniform[i])
-            read_memory(&w, i);
-    close_function(&w);
+            agi_c_read_memory(&w, i);
+    agi_c_close(&w);
     agi_text_free(&w.line);
     agi_text_free(&w.comment);
     agi_text_free(&w.texts);

@@ -13,7 +13,8 @@ typedef struct agi_c_writer {
     agi_c_unit *unit;
     agi_c_section *section;
     agi_text *out;
-    bool bare; /* statements alone: somebody else makes the function around them */
+    bool bare;    /* statements alone: somebody else makes the function around them */
+    bool is_open; /* there is a function */
     uint32_t function, statements, defined, locals;
     uint32_t depth;   /* of indentation */
     agi_text line;    /* a statement in the making */
@@ -24,7 +25,14 @@ typedef struct agi_c_writer {
 /* Between statements: where the function is long enough, another one begins. */
 void agi_c_cut(agi_c_writer *w);
 /* The function at work has to have it as a parameter. */
-void agi_c_use(agi_c_writer *w, uint8_t what);
+void agi_c_use(agi_c_writer *w, uint16_t what);
+/* Where what is neither a slot's nor a total's begins in w. */
+size_t agi_c_find_scratch(const agi_c_writer *w);
+/* A function begins, if none is open; ends, if one is. */
+void agi_c_open(agi_c_writer *w);
+void agi_c_close(agi_c_writer *w);
+/* The slot's number is needed where it is. */
+void agi_c_read_memory(agi_c_writer *w, int64_t slot);
 /* A statement: what is in w->line, with w->comment; both are empty then. */
 void agi_c_end_line(agi_c_writer *w);
 /* A statement as printf makes it, of at most 400 characters. */

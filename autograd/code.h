@@ -459,6 +459,7 @@ struct ag_program {
     AGI_ATOMIC(ag_program *) with_states; /* made when first needed: scan_derive.c */
     AGI_ATOMIC(ag_program *) gradient;
     AGI_ATOMIC(ag_program *) by_lanes;
+    AGI_ATOMIC(struct agi_native *) native[2]; /* double, float: native.c */
 };
 
 /* ---- Passes ---------------------------------------------------------------------------------- */
@@ -536,6 +537,7 @@ typedef struct agi_kernels {
     size_t size;  /* of a number: 8 or 4 */
     size_t width; /* lanes of a vector register: lanes are a multiple, or 1 */
     void (*execute)(const agi_section *section, agi_frame *frame);
+    void (*instruction)(const agi_instruction *instruction, agi_frame *frame); /* one of it */
 } agi_kernels;
 
 /* scan_run.c: runs an AGI_OP_SCAN over a block; kernels call it. */

@@ -33,12 +33,16 @@
 
 #define DECLARE(isa, ...)                                                                          \
     void agi_execute_##isa##_64(const agi_section *section, agi_frame *frame);                     \
-    void agi_execute_##isa##_32(const agi_section *section, agi_frame *frame);
+    void agi_execute_##isa##_32(const agi_section *section, agi_frame *frame);                     \
+    void agi_instruction_##isa##_64(const agi_instruction *instruction, agi_frame *frame);         \
+    void agi_instruction_##isa##_32(const agi_instruction *instruction, agi_frame *frame);
 ALL_KERNELS(DECLARE)
 
 #define LINE(isa, number, bytes)                                                                   \
-    {number, sizeof(double), bytes / sizeof(double), agi_execute_##isa##_64},                      \
-        {number, sizeof(float), bytes / sizeof(float), agi_execute_##isa##_32},
+    {number, sizeof(double), bytes / sizeof(double), agi_execute_##isa##_64,                       \
+     agi_instruction_##isa##_64},                                                                  \
+        {number, sizeof(float), bytes / sizeof(float), agi_execute_##isa##_32,                     \
+         agi_instruction_##isa##_32},
 static const agi_kernels kernels[] = {ALL_KERNELS(LINE)};
 
 enum {

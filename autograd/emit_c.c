@@ -27,6 +27,7 @@ static uint32_t count_constants(const ag_program *program)
 static bool open_section(agi_c_file *file, agi_c_section *section, const agi_section *of)
 {
     section->section = of;
+    section->calls.memory = file->memory;
     section->holds = AGI_NEW_ARRAY(file->memory, of->slots, uint32_t);
     section->places = AGI_NEW_ARRAY(file->memory, of->slots, uint32_t);
     if (section->holds == NULL || section->places == NULL)
@@ -42,9 +43,11 @@ static void close_section(agi_c_file *file, agi_c_section *section)
     const uint32_t slots = section->section->slots;
     agi_free_array(file->memory, section->holds, slots, sizeof(*section->holds));
     agi_free_array(file->memory, section->places, slots, sizeof(*section->places));
+    agi_text_free(&section->calls);
     agi_memory_release(file->memory, section->definitions,
                        section->definitions_capacity * sizeof(*section->definitions));
-    agi_memory_release(file->memory, section->uses, section->uses_capacity);
+    agi_memory_release(file->memory, section->uses,
+                       section->uses_capacity * sizeof(*section->uses));
 }
 
 static void free_unit(agi_c_file *file, agi_c_unit *unit)
@@ -75,7 +78,7 @@ static bool open_unit(agi_c_file *file, agi_c_unit *unit)
     return true;
 }
 
-static agi_c_unit *add_unit(agi_c_file *file, const ag_program *program, const char *name)
+agi_c_unit *agi_add_c_unit(agi_c_file *file, const ag_program *program, const char *name)
 {
     agi_c_unit *unit = (agi_c_unit *)agi_memory_resize(file->memory, NULL, 0, sizeof(*unit));
     if (unit == NULL) {
@@ -98,7 +101,7 @@ agi_c_unit *agi_find_c_step(agi_c_file *file, const agi_c_unit *user, const ag_p
 {
     uint32_t steps = 1;
     for (uint32_t i = 0; i < file->units_count; i++) {
-        if (file->units[i]->function != NULL)
+        if (file->units[i]->function != NULL || file->units[i]->mode != AGI_C_FILE)
             continue;
         if (file->units[i]->program == program)
             return file->units[i];
@@ -108,13 +111,13 @@ agi_c_unit *agi_find_c_step(agi_c_file *file, const agi_c_unit *user, const ag_p
     char name[AGI_C_NAME + 24];
     (void)user;
     (void)snprintf(name, sizeof(name), steps == 1 ? "%s_step" : "%s_step%" PRIu32, first, steps);
-    return add_unit(file, program, name);
+    return agi_add_c_unit(file, program, name);
 }
 
 /* A function of the caller's. */
 static void add_function(agi_c_file *file, const ag_c_function *function)
 {
-    agi_c_unit *unit = add_unit(file, function->program, function->name);
+    agi_c_unit *unit = agi_add_c_unit(file, function->program, function->name);
     if (unit == NULL)
         return;
     unit->function = function;
@@ -139,8 +142,13 @@ static uint32_t number_marks(uint32_t *marks, uint32_t n)
     return count;
 }
 
-static void number_section(agi_c_section *section)
+static void number_section(const agi_c_unit *unit, agi_c_section *section)
 {
+    if (unit->mode != AGI_C_FILE) { /* where the interpreter has them */
+        for (uint32_t i = 0; i < section->section->slots; i++)
+            section->places[i] = i;
+        return;
+    }
     section->in_memory = number_marks(section->places, section->section->slots);
 }
 
@@ -152,6 +160,8 @@ static size_t larger(size_t a, size_t b)
 static void measure_unit(agi_c_unit *unit)
 {
     const ag_program *program = unit->program;
+    if (unit->mode == AGI_C_SINGLE) /* other units read it, and the interpreter */
+        memset(unit->is_uniform, 1, program->once.slots);
     for (size_t i = 0; i < program->info.once_count; i++) {
         unit->is_uniform[program->once_slots[i]] = 1;
         unit->once.places[program->once_slots[i]] = 1;
@@ -163,9 +173,9 @@ static void measure_unit(agi_c_unit *unit)
 
 static void lay_out_unit(agi_c_unit *unit)
 {
-    number_section(&unit->once);
-    number_section(&unit->check);
-    number_section(&unit->body);
+    number_section(unit, &unit->once);
+    number_section(unit, &unit->check);
+    number_section(unit, &unit->body);
     unit->constants_count = number_marks(unit->constants, count_constants(unit->program));
     unit->totals = unit->once.in_memory + larger(unit->check.in_memory, unit->body.in_memory);
     unit->scratch = unit->totals + (unit->has_totals ? unit->program->info.sum_count : 0);
@@ -185,7 +195,7 @@ static bool measure_workspace(agi_c_unit *unit)
 }
 
 /* Steps are found as their users are measured, and stand behind them. */
-static void measure_units(agi_c_file *file)
+void agi_measure_c_units(agi_c_file *file)
 {
     for (uint32_t i = 0; i < file->units_count && !file->failed; i++)
         measure_unit(file->units[i]);
@@ -399,7 +409,7 @@ static void put_unused(agi_text *to, const agi_c_unit *unit)
 {
     const ag_program_info *info = &unit->program->info;
     const agi_c_section *const sections[] = {&unit->once, &unit->check, &unit->body};
-    uint8_t uses = 0;
+    uint32_t uses = 0;
     for (size_t k = 0; k < 3; k++)
         for (uint32_t i = 0; i < sections[k]->uses_count; i++)
             uses |= sections[k]->uses[i];
@@ -473,23 +483,21 @@ static void declare_step(agi_c_file *file, const agi_c_unit *unit)
     agi_text_put(&file->tables, "\n");
 }
 
-static void put_units(agi_c_file *file)
+void agi_put_c_unit(agi_c_file *file, agi_c_unit *unit)
 {
-    for (uint32_t i = file->units_count; i-- > 0 && !file->failed;) {
-        agi_c_unit *unit = file->units[i];
-        put_unit_numbers(file, unit);
-        if (unit->function == NULL)
-            declare_step(file, unit);
-        if (!is_bare(unit)) {
-            agi_put_c_section(unit, &unit->once, &file->functions, false);
-            agi_put_c_section(unit, &unit->check, &file->functions, false);
-            agi_put_c_section(unit, &unit->body, &file->functions, false);
-        }
-        if (unit->function != NULL)
-            put_function(file, unit);
-        if (unit->function != NULL && unit->function->shared != NULL)
-            put_shared(file, unit->function);
+    put_unit_numbers(file, unit);
+    if (unit->function == NULL && unit->mode == AGI_C_FILE)
+        declare_step(file, unit);
+    if (!is_bare(unit)) {
+        agi_put_c_section(unit, &unit->once, &file->functions, false);
+        agi_put_c_section(unit, &unit->check, &file->functions, false);
+        agi_put_c_section(unit, &unit->body, &file->functions, false);
     }
+    if (unit->function == NULL)
+        return;
+    put_function(file, unit);
+    if (unit->function->shared != NULL)
+        put_shared(file, unit->function);
 }
 
 /* ---- Heads ----------------------------------------------------------------------------------- */
@@ -597,6 +605,16 @@ static void put_source(agi_c_file *file, agi_text *to, const char *header_name)
         to->count--; /* the empty line at its end */
 }
 
+void agi_close_c_file(agi_c_file *file)
+{
+    for (uint32_t i = 0; i < file->units_count; i++)
+        free_unit(file, file->units[i]);
+    agi_memory_release(file->memory, file->units, file->units_capacity * sizeof(*file->units));
+    agi_text_free(&file->tables);
+    agi_text_free(&file->functions);
+    agi_text_free(&file->branches);
+}
+
 /* ---- The interface --------------------------------------------------------------------------- */
 
 static ag_status refuse(ag_error_details *error, const char *format, ...) AGI_PRINTF(2, 3);
@@ -668,11 +686,12 @@ static ag_status emit(agi_c_file *file, const ag_emit_options *options, FILE *so
 {
     agi_text to_source = {.memory = file->memory}, to_header = {.memory = file->memory};
     ag_status status = AG_OK;
-    measure_units(file);
+    agi_measure_c_units(file);
     if (!file->failed)
         status = check_closures(file, error);
     if (status == AG_OK) {
-        put_units(file);
+        for (uint32_t i = file->units_count; i-- > 0 && !file->failed;)
+            agi_put_c_unit(file, file->units[i]);
         put_source(file, &to_source, options->header_name);
         if (header != NULL)
             put_header(file, &to_header);
@@ -722,11 +741,6 @@ ag_status ag_emit_c(size_t count, const ag_c_function *functions, const ag_emit_
     for (size_t i = 0; i < count && !file.failed; i++)
         add_function(&file, &functions[i]);
     status = emit(&file, options, source, header, error);
-    for (uint32_t i = 0; i < file.units_count; i++)
-        free_unit(&file, file.units[i]);
-    agi_memory_release(&memory, file.units, file.units_capacity * sizeof(*file.units));
-    agi_text_free(&file.tables);
-    agi_text_free(&file.functions);
-    agi_text_free(&file.branches);
+    agi_close_c_file(&file);
     return status;
 }

@@ -4,6 +4,7 @@
  * makes programs, run.c runs them.
  */
 #include "code.h"
+#include "native.h"
 
 #include <string.h>
 
@@ -85,6 +86,7 @@ void ag_program_free(ag_program *program)
         atomic_fetch_sub_explicit(&program->owners, 1, memory_order_acq_rel) != 1)
         return;
     agi_memory *memory = &program->memory;
+    agi_free_native(program);
     ag_program_free(atomic_load_explicit(&program->with_states, memory_order_relaxed));
     ag_program_free(atomic_load_explicit(&program->gradient, memory_order_relaxed));
     ag_program_free(atomic_load_explicit(&program->by_lanes, memory_order_relaxed));

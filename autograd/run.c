@@ -9,6 +9,7 @@
  * binary tree. Threads take chunks.
  */
 #include "run.h"
+#include "native.h"
 
 #include <assert.h>
 #include <math.h>
@@ -57,6 +58,7 @@ struct ag_workspace {
     ag_program *program;
     agi_memory memory;
     const agi_kernels *kernels_double, *kernels_float;
+    const agi_native *native_double, *native_float; /* NULL: the program has no code of its own */
     size_t threads;
     worker *workers;
     buffer uniform;
@@ -79,6 +81,11 @@ static size_t add_sizes(size_t a, size_t b)
 static size_t multiply_sizes(size_t a, size_t b)
 {
     return b != 0 && a > SIZE_MAX / b ? SIZE_MAX : a * b;
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
 }
 
 static size_t align_size(size_t size)
@@ -238,6 +245,14 @@ static size_t choose_threads(const ag_workspace *workspace, size_t asked)
 #endif
 }
 
+/* What its own code takes behind a single lane's slots. */
+static size_t count_extra(const ag_workspace *workspace)
+{
+    const size_t extra = workspace->native_double == NULL ? 0 : workspace->native_double->extra;
+    const size_t other = workspace->native_float == NULL ? 0 : workspace->native_float->extra;
+    return larger(extra, other);
+}
+
 static bool reserve_all(ag_workspace *workspace)
 {
     const ag_program *program = workspace->program;
@@ -249,11 +264,16 @@ static bool reserve_all(ag_workspace *workspace)
         return false;
     for (size_t i = 0; i < threads; i++)
         workspace->workers[i] = (worker){.sample = SIZE_MAX};
-    const size_t block = agi_measure_block(program, program->lanes, size);
+    const size_t extra = count_extra(workspace);
+    const size_t block = larger(
+        agi_measure_block(program, program->lanes, size),
+        multiply_sizes(add_sizes(larger(program->body.slots, program->check.slots), extra), size));
+    const size_t uniform = larger(agi_measure_uniform(program, size),
+                                  multiply_sizes(add_sizes(program->once.slots, extra), size));
     for (size_t i = 0; i < threads; i++)
         if (!reserve(workspace, &workspace->workers[i].memory, block))
             return false;
-    return reserve(workspace, &workspace->uniform, agi_measure_uniform(program, size)) &&
+    return reserve(workspace, &workspace->uniform, uniform) &&
            reserve(workspace, &workspace->totals,
                    multiply_sizes(workspace->totals_stride, workspace->most_chunks));
 }
@@ -292,6 +312,10 @@ ag_workspace *ag_workspace_new(ag_program *program, const ag_workspace_options *
         .sample = SIZE_MAX};
     if (!choose_kernels(&seed, options->isa, error))
         return NULL;
+    if (options->isa == AG_ISA_AUTO && getenv("WENGERT_ISA") == NULL) {
+        seed.native_double = agi_find_native(program, false);
+        seed.native_float = agi_find_native(program, true);
+    }
     plan_chunks(&seed);
     seed.threads = choose_threads(&seed, options->threads);
     seed.work = estimate_work(program);
@@ -362,6 +386,7 @@ typedef struct run {
     const ag_program *program;
     ag_workspace *workspace;
     const agi_kernels *kernels;
+    const agi_native *native;
     size_t batch, blocks, chunks, threads;
     const void *shared, *each;
     void *sum, *map, *once;
@@ -540,12 +565,17 @@ static void enter_samples(const run *r, size_t block, agi_frame *frame)
 
 /* ---- What is computed once ------------------------------------------------------------------- */
 
-void agi_run_once(const ag_program *program, void *uniform, agi_frame *frame)
+static void enter_once(void *uniform, agi_frame *frame)
 {
     frame->lanes = frame->count = 1;
     frame->slots = uniform;
     frame->imported = NULL;
     frame->uniform = uniform;
+}
+
+void agi_run_once(const ag_program *program, void *uniform, agi_frame *frame)
+{
+    enter_once(uniform, frame);
     frame->kernels->execute(&program->once, frame);
 }
 
@@ -572,7 +602,12 @@ static ag_status run_once(run *r)
         return AG_OK;
     agi_frame frame;
     enter_run(r, &workspace->workers[0], &frame);
-    agi_run_once(r->program, workspace->uniform.aligned, &frame);
+    if (r->native != NULL) {
+        enter_once(workspace->uniform.aligned, &frame);
+        agi_run_native(&r->native->once, &r->program->once, &frame);
+    } else {
+        agi_run_once(r->program, workspace->uniform.aligned, &frame);
+    }
     if (frame.failed_lane == SIZE_MAX)
         return AG_OK;
     return report_branch(workspace, "", frame.failed_text, frame.failed_outcome,
@@ -595,7 +630,10 @@ static void check_chunk(run *r, worker *w, size_t chunk)
     const size_t end = find_block(r, chunk + 1);
     for (size_t block = find_block(r, chunk); block < end; block++) {
         enter_samples(r, block, &frame);
-        r->kernels->execute(&r->program->check, &frame);
+        if (r->native != NULL)
+            agi_run_native(&r->native->check, &r->program->check, &frame);
+        else
+            r->kernels->execute(&r->program->check, &frame);
         if (frame.failed_lane == SIZE_MAX)
             continue;
         const size_t sample = block * r->program->lanes + frame.failed_lane;
@@ -695,7 +733,10 @@ static void run_chunk(run *r, worker *w, size_t chunk)
     for (size_t block = begin; block < end; block++) {
         enter_samples(r, block, &frame);
         frame.add = block != begin;
-        r->kernels->execute(&r->program->body, &frame);
+        if (r->native != NULL)
+            agi_run_native(&r->native->body, &r->program->body, &frame);
+        else
+            r->kernels->execute(&r->program->body, &frame);
     }
 }
 
@@ -758,6 +799,7 @@ ag_status ag_run(const ag_program *program, ag_workspace *workspace, size_t batc
              .program = program,
              .workspace = workspace,
              .kernels = workspace->kernels_double,
+             .native = workspace->native_double,
              .batch = batch,
              .shared = arrays->shared,
              .each = arrays->each,
@@ -778,6 +820,7 @@ ag_status ag_run_float(const ag_program *program, ag_workspace *workspace, size_
              .program = program,
              .workspace = workspace,
              .kernels = workspace->kernels_float,
+             .native = workspace->native_float,
              .batch = batch,
              .shared = arrays->shared,
              .each = arrays->each,

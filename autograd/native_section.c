@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Which instructions of a program's own code are left to the interpreter, and what that reads and
+ * writes.
+ */
+#include "c_section.h"
+
+#include <inttypes.h>
+
+enum {
+    FEW = 4,         /* elements of what is done over lanes, and repeats of a term */
+    FEW_TERMS = 32,  /* of such a sum */
+    MANY = 8,        /* elements that are worth vectors of exp and the like */
+    SHORT_FOLD = 16, /* operands */
+};
+
+/* ---- Which ----------------------------------------------------------------------------------- */
+
+static bool is_plain_gate(uint8_t op)
+{
+    if (op == AGI_DETACH)
+        return true;
+    if (op >= AGI_GATE_COUNT)
+        return false;
+    switch ((agi_form)agi_gate_forms[op]) {
+    case AGI_FORM_UNARY:
+    case AGI_FORM_BINARY:
+    case AGI_FORM_TERNARY:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool is_fold(uint8_t op)
+{
+    if (op >= AGI_GATE_COUNT)
+        return false;
+    switch ((agi_form)agi_gate_forms[op]) {
+    case AGI_FORM_NONE:
+    case AGI_FORM_VALUES:
+    case AGI_FORM_NUMBERS:
+    case AGI_FORM_CLOSURE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool is_short_sum(const agi_records *records, const agi_instruction *at)
+{
+    const agi_factors *f = agi_factors_of(records, at);
+    uint64_t terms = 0;
+    for (uint32_t t = 0; t < at->terms; t++) {
+        if (f[t].repeat > FEW)
+            return false;
+        terms += f[t].repeat;
+    }
+    return terms <= FEW_TERMS;
+}
+
+/* A step with closures or with comparisons that are looked at has no C of its own. */
+static bool is_plain_scan(const agi_scan_step *scan)
+{
+    return !scan->check && scan->program->records.closures_count == 0;
+}
+
+bool agi_is_left(const agi_c_writer *w, const agi_instruction *at)
+{
+    const agi_records *records = &w->unit->program->records;
+    if (w->unit->mode == AGI_C_ALL_LANES)
+        return at->n > FEW ||
+               !(at->op == AGI_OP_PRODUCTS ? is_short_sum(records, at)
+                                           : is_plain_gate(at->op) && agi_is_c_arithmetic(at->op));
+    if (at->op == AGI_OP_SCAN)
+        return !is_plain_scan(&records->scans[at->more]);
+    if (is_plain_gate(at->op))
+        return at->n >= MANY && !agi_is_c_arithmetic(at->op);
+    if (is_fold(at->op))
+        return at->op == AGI_CLOSURE || records->folds[at->more].x.n > SHORT_FOLD;
+    return at->op < AGI_GATE_COUNT; /* comparisons */
+}
+
+/* ---- What it reads and writes ----------------------------------------------------------------- */
+
+/* Elements i of n, r of n_2, where they are slots of this section. */
+static void read_elements(agi_c_writer *w, agi_vector v, uint32_t n, int64_t second, uint32_t n_2)
+{
+    const bool is_here =
+        v.space == AGI_SLOTS || (v.space == AGI_UNIFORM && w->section == &w->unit->once);
+    for (uint32_t i = 0; is_here && i < n; i++)
+        for (uint32_t r = 0; r < n_2; r++)
+            agi_c_read_memory(w, v.at + (int64_t)i * v.stride + (int64_t)r * second);
+}
+
+static void read_list(agi_c_writer *w, const agi_elements *e)
+{
+    const uint32_t *list = w->unit->program->records.lists + e->list;
+    if (e->list == AGI_NO_INDEX)
+        read_elements(w, e->vector, e->n, 0, 1);
+    else
+        for (uint32_t i = 0; i < e->n; i++)
+            read_elements(w, (agi_vector){list[i], 0, e->vector.space}, 1, 0, 1);
+}
+
+static void read_pieces(agi_c_writer *w, agi_pieces pieces, size_t steps)
+{
+    const agi_records *records = &w->unit->program->records;
+    for (uint32_t k = 0; k < pieces.count; k++) {
+        const agi_piece *piece = &records->pieces[pieces.first + k];
+        const uint32_t *entry = records->lists + piece->list;
+        if (piece->list == AGI_NO_INDEX)
+            read_elements(w, piece->x, piece->n, piece->step,
+                          piece->step == 0 ? 1 : (uint32_t)steps);
+        else
+            for (size_t t = 0; t < steps; t++, entry += 2)
+                read_elements(w, (agi_vector){entry[1], 0, (uint8_t)entry[0]}, 1, 0, 1);
+    }
+}
+
+static void read_factors(agi_c_writer *w, const agi_instruction *at)
+{
+    const agi_factors *f = agi_factors_of(&w->unit->program->records, at);
+    for (uint32_t t = 0; t < at->terms; t++) {
+        read_elements(w, f[t].p, at->n, f[t].p_step, f[t].repeat);
+        read_elements(w, f[t].q, at->n, f[t].q_step, f[t].repeat);
+    }
+}
+
+static void read_affine(agi_c_writer *w, const agi_instruction *at)
+{
+    const agi_affine *a = &w->unit->program->records.affine[at->more];
+    read_elements(w, (agi_vector){a->p.at, a->row_stride, a->p.space}, a->m, a->column_stride,
+                  a->k);
+    read_list(w, &a->x);
+    read_elements(w, a->bias, a->m, 0, 1);
+    if (a->add)
+        read_elements(w, (agi_vector){at->out, 1, AGI_SLOTS}, a->m, 0, 1);
+}
+
+static void read_operands(agi_c_writer *w, const agi_instruction *at)
+{
+    const agi_records *records = &w->unit->program->records;
+    switch (at->op) {
+    case AGI_OP_LOAD:
+        return;
+    case AGI_OP_PRODUCTS:
+        read_factors(w, at);
+        return;
+    case AGI_OP_AFFINE:
+        read_affine(w, at);
+        return;
+    case AGI_OP_OUTER:
+        read_list(w, &records->outer[at->more].a);
+        if (records->outer[at->more].b_each == AGI_NO_INDEX)
+            read_list(w, &records->outer[at->more].b);
+        return;
+    case AGI_OP_SCAN:
+        read_pieces(w, records->scans[at->more].shared, 1);
+        read_pieces(w, records->scans[at->more].state, 1);
+        read_pieces(w, records->scans[at->more].inputs, records->scans[at->more].steps);
+        return;
+    default:
+        break;
+    }
+    if (is_fold(at->op)) {
+        read_list(w, &records->folds[at->more].x);
+        if (agi_gate_forms[at->op] == AGI_FORM_VALUES)
+            read_list(w, &records->folds[at->more].w);
+        return;
+    }
+    for (size_t k = 0; k < 3; k++) /* a vector that is not there is nowhere */
+        read_elements(w, at->x[k], at->n, 0, 1);
+}
+
+static uint32_t count_results(const agi_c_writer *w, const agi_instruction *at)
+{
+    switch (at->op) {
+    case AGI_OP_STORE:
+    case AGI_OP_SUMS:
+    case AGI_OP_OUTER:
+        return 0;
+    case AGI_OP_SCAN:
+        return w->unit->program->records.scans[at->more].output_count;
+    default:
+        return at->op < AGI_GATE_COUNT && agi_gate_forms[at->op] == AGI_FORM_COMPARE ? 0 : at->n;
+    }
+}
+
+void agi_leave(agi_c_writer *w, const agi_instruction *at)
+{
+    const size_t index = (size_t)(at - w->section->section->instructions);
+    const uint32_t results = count_results(w, at);
+    read_operands(w, at);
+    if (w->unit->mode == AGI_C_ALL_LANES) {
+        if (w->out != NULL)
+            agi_text_put(&w->section->calls, "    run(context, %zu);\n", index);
+    } else {
+        agi_c_use(w, AGI_C_RUN | AGI_C_WORKSPACE);
+        agi_c_put_line(w, "run(context, %zu); /* %s */", index, agi_op_name(at->op));
+    }
+    if (results > 0)
+        (void)agi_c_define_row(w, at->out, results);
+}
