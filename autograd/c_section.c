@@ -212,6 +212,8 @@ void agi_c_open(agi_c_writer *w)
     w->locals = 0;
     if (!w->unit->is_measured && AGI_APPEND(w->file, w->section->uses, 0) != AG_OK)
         w->file->failed = true;
+    if (w->unit->mode == AGI_C_ALL_LANES)
+        agi_c_use(w, AGI_C_LANES);
     if (w->out == NULL || w->bare)
         return;
     agi_text_put(w->out, "static %s ", w->section->compares ? "int" : "void");
@@ -1385,7 +1387,9 @@ void agi_put_c_section(agi_c_unit *unit, agi_c_section *section, agi_text *out, 
         .comment = {.memory = memory},
         .texts = {.memory = memory},
     };
-    if (section->section->count == 0)
+    /* what is computed once has a single lane */
+    if (section->section->count == 0 ||
+        (unit->mode == AGI_C_ALL_LANES && section == &unit->once))
         return;
     for (uint32_t i = 0; i < section->section->slots; i++)
         section->holds[i] = AGI_NO_INDEX;

@@ -93,7 +93,7 @@ static bool record(runner *r, bench_recording recording)
     return ag_error(r->graph) == AG_OK;
 }
 
-static bool compile(runner *r)
+static bool compile(runner *r, bool native)
 {
     const size_t n = r->function->wanted, shared = r->function->parameters ? n : 0;
     ag_value *outputs = bench_allocate(n + 1, sizeof(*outputs));
@@ -113,9 +113,11 @@ static bool compile(runner *r)
     r->program = ag_compile(&signature, NULL);
     if (r->program == NULL)
         printf("compiling: %s\n", ag_error_message(r->graph));
+    else if (native && ag_native(r->program, NULL, &error) != AG_OK)
+        printf("native: %s\n", error.message);
     else
         r->workspace = ag_workspace_new(r->program, &(ag_workspace_options){.threads = 1}, &error);
-    if (r->program != NULL && r->workspace == NULL)
+    if (r->program != NULL && r->workspace == NULL && !native)
         printf("workspace: %s\n", error.message);
     free(outputs);
     return r->workspace != NULL;
@@ -135,14 +137,16 @@ static void finish(runner *r)
 typedef struct bench_way {
     const char *name;
     void (*run)(runner *r);
-    bool scan, compiled;
+    bool scan, compiled, native;
 } bench_way;
 
 static const bench_way ways[] = {
-    {"C loops by hand", run_by_hand, false, false},
-    {"wengert, compiled", run_program, false, true},
-    {"wengert, compiled, with ag_scan", run_program, true, true},
-    {"wengert, tape run again", run_tape, false, false},
+    {"C loops by hand", run_by_hand, false, false, false},
+    {"wengert, native", run_program, false, true, true},
+    {"wengert, native, with ag_scan", run_program, true, true, true},
+    {"wengert, compiled", run_program, false, true, false},
+    {"wengert, compiled, with ag_scan", run_program, true, true, false},
+    {"wengert, tape run again", run_tape, false, false, false},
 };
 
 enum {
@@ -175,8 +179,8 @@ static bool enter(entrant *e, const bench_way *way, const bench_function *functi
     *e = (entrant){.way = way, .runner = {.function = function, .x = x}};
     runner *r = &e->runner;
     r->outputs = bench_allocate(outputs, sizeof(double));
-    bool ready =
-        way->run == run_by_hand || (record(r, recording) && (!way->compiled || compile(r)));
+    bool ready = way->run == run_by_hand ||
+                 (record(r, recording) && (!way->compiled || compile(r, way->native)));
     if (ready) {
         way->run(r);
         const double off = fmax(bench_difference(1, r->outputs, right),

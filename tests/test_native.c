@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Programs as the processor's own code, against the recorded graph: every gate, irregular graphs,
+ * nets, scans, batches of every kind, in double and in float, on any number of threads.
+ */
+#define _DEFAULT_SOURCE /* mkdtemp */
+#include "random_problem.h"
+
+#include <unistd.h>
+
+static char cache[40];
+
+static int make_cache(void **state)
+{
+    (void)state;
+    (void)snprintf(cache, sizeof(cache), "/tmp/wengert-native-XXXXXX");
+    return mkdtemp(cache) == NULL;
+}
+
+static int remove_cache(void **state)
+{
+    char command[80];
+    (void)state;
+    (void)snprintf(command, sizeof(command), "rm -rf %s", cache);
+    return system(command);
+}
+
+/* Own code for both number types, and runs of it. */
+static void check_native(problem *p, source from)
+{
+    ag_program *program = compile(p, false);
+    for (int is_float = 0; is_float < 2; is_float++) {
+        ag_error_details error;
+        const ag_native_options options = {.use_float = is_float, .cache = cache};
+        if (ag_native(program, &options, &error) != AG_OK)
+            fail_msg("%s", error.message);
+        for (size_t i = 0; i < sizeof(batch_sizes) / sizeof(*batch_sizes); i++) {
+            batch b = new_batch(p, batch_sizes[i], from, is_float);
+            run_recorded(&b);
+            (void)snprintf(seen.where, sizeof(seen.where), "%s, batch of %zu",
+                           is_float ? "float" : "double", batch_sizes[i]);
+            check_run(program, &b, is_float);
+            free_batch(&b);
+        }
+    }
+    ag_program_free(program);
+    free_problem(p);
+}
+
+static void test_random_graphs(void **state)
+{
+    (void)state;
+    memset(&seen, 0, sizeof(seen));
+    for (uint64_t seed = 2000; seed < 2012; seed++)
+        check_native(make_problem(seed), (source){-1.5, 1.5, seed % 2 == 0 ? 0 : 10});
+    assert_true(2 * seen.bounded > seen.numbers);
+}
+
+/* All gates in one program, each on operands of its first sample's kind. */
+static void test_gates(void **state)
+{
+    (void)state;
+    problem *p = new_problem(3);
+    for (const gate *g = gates; g < gates + GATES; g++) {
+        ag_value x[8];
+        const size_t n = g->samples[0].n;
+        for (size_t i = 0; i < n; i++)
+            x[i] = put(&p->each, ag_variable(p->graph, (ag_real)g->samples[0].at[i]));
+        const ag_value y = put(&p->map, g->record(n, x));
+        put_gradient(&p->map, y, n, x);
+    }
+    finish(p);
+    /* between 0.1 and 0.9 nearly all of them have values */
+    check_native(p, (source){0.1, 0.9, 0});
+}
+
+/* A tanh net with its gradient. */
+static void test_net(void **state)
+{
+    (void)state;
+    enum {
+        IN = 9,
+        HIDDEN = 33,
+        OUT = 5
+    };
+    problem *p = new_problem(5);
+    const ag_value *w = add_inputs(p, &p->shared, HIDDEN * (IN + 1) + OUT * (HIDDEN + 1));
+    const ag_value *x = add_inputs(p, &p->each, IN), *t = add_inputs(p, &p->each, OUT);
+    ag_value hidden[HIDDEN], loss = ag_constant(p->graph, 0);
+    for (size_t i = 0; i < HIDDEN; i++, w += IN + 1)
+        hidden[i] = ag_tanh(ag_add(ag_dot(IN, w, x), w[IN]));
+    for (size_t i = 0; i < OUT; i++, w += HIDDEN + 1) {
+        const ag_value y = put(&p->map, ag_add(ag_dot(HIDDEN, w, hidden), w[HIDDEN]));
+        loss = ag_add(loss, ag_square(ag_sub(y, t[i])));
+    }
+    (void)put(&p->sum, loss);
+    put_gradient(&p->sum, loss, p->shared.n, p->shared.at);
+    finish(p);
+    check_native(p, (source){-1, 1, 0});
+}
+
+/* Own code and interpreter, where bounds of the recorded graph say little: what a scan does on its way
+ * to a number is in no graph. Numbers are about 1. */
+static void compare_with_interpreter(problem *p)
+{
+    ag_program *programs[] = {compile(p, false), compile(p, false)};
+    for (int is_float = 0; is_float < 2; is_float++) {
+        const ag_native_options options = {.use_float = is_float, .cache = cache};
+        assert_int_equal(ag_native(programs[0], &options, NULL), AG_OK);
+        for (size_t i = 0; i < sizeof(batch_sizes) / sizeof(*batch_sizes); i++) {
+            batch b = new_batch(p, batch_sizes[i], (source){-1, 1, 0}, is_float);
+            results r[] = {new_results(&b), new_results(&b)};
+            for (size_t k = 0; k < 2; k++) {
+                ag_workspace *workspace = ag_workspace_new(programs[k], NULL, NULL);
+                const ag_arrays arrays = {.shared = b.shared,
+                                          .each = b.each,
+                                          .sum = r[k].sum,
+                                          .map = r[k].map,
+                                          .once = r[k].once};
+                assert_int_equal(is_float ? run_in_float(programs[k], workspace, &b, r[k].sum,
+                                                         r[k].map, r[k].once)
+                                          : ag_run(programs[k], workspace, b.n, &arrays),
+                                 AG_OK);
+                ag_workspace_free(workspace);
+            }
+            const double tolerance = is_float ? 1e-4 : 1e-12;
+            for (size_t k = 0; k < p->sum.n; k++)
+                assert_true(fabs(r[0].sum[k] - r[1].sum[k]) <= tolerance * (double)b.n);
+            for (size_t k = 0; k < b.n * p->map.n; k++)
+                assert_true(fabs(r[0].map[k] - r[1].map[k]) <= tolerance);
+            free_results(&r[0]);
+            free_results(&r[1]);
+            free_batch(&b);
+        }
+    }
+    ag_program_free(programs[0]);
+    ag_program_free(programs[1]);
+}
+
+/* A damped oscillator, with inputs, outputs and totals, and the gradient of its end: scans of scans'
+ * steps. */
+static void test_scan(void **state)
+{
+    (void)state;
+    problem *step = new_problem(6);
+    ag_graph *g = step->graph;
+    const ag_value *k = add_inputs(step, &step->shared, 2), *s = add_inputs(step, &step->each, 3);
+    const ag_value v =
+        ag_sub(s[1], ag_scale(ag_add(ag_mul(k[0], s[0]), ag_mul(k[1], s[1])), (ag_real)0.125));
+    (void)put(&step->map, ag_add(s[0], ag_scale(v, (ag_real)0.125)));
+    (void)put(&step->map, ag_add(v, ag_sin(s[2])));
+    (void)put(&step->map, ag_mul(s[0], s[0]));
+    (void)put(&step->sum, ag_exp(ag_neg(ag_square(v))));
+    assert_int_equal(ag_error(g), AG_OK);
+    finish(step);
+    ag_program *program = compile(step, false);
+
+    enum {
+        STEPS = 20
+    };
+    problem *p = new_problem(7);
+    const ag_value *shared = add_inputs(p, &p->shared, 2), *start = add_inputs(p, &p->each, 2);
+    const ag_value *inputs = add_inputs(p, &p->each, STEPS);
+    ag_value end[2], outputs[STEPS], total;
+    assert_int_equal(ag_scan(p->graph, program, STEPS, 2,
+                             &(ag_scan_arrays){.shared = shared,
+                                               .state = start,
+                                               .inputs = inputs,
+                                               .final_state = end,
+                                               .outputs = outputs,
+                                               .totals = &total}),
+                     AG_OK);
+    put_all(&p->map, STEPS, outputs);
+    const ag_value root = put(&p->sum, ag_add(ag_mul(end[0], end[1]), total));
+    put_gradient(&p->sum, root, 2, shared);
+    put_gradient(&p->map, root, 2, start);
+    put_gradient(&p->map, root, STEPS, inputs);
+    finish(p);
+    ag_program_free(program);
+    compare_with_interpreter(p);
+    free_problem(p);
+    free_problem(step);
+}
+
+/* sum may be the shared array: a step of gradient descent, by both. */
+static void test_steps_in_place(void **state)
+{
+    (void)state;
+    problem *p = new_problem(8);
+    const ag_value *w = add_inputs(p, &p->shared, 40), *x = add_inputs(p, &p->each, 40);
+    const ag_value y = ag_tanh(ag_dot(40, w, x));
+    put_gradient(&p->sum, ag_square(y), 40, w);
+    finish(p);
+    double shared[2][40], each[3][40];
+    for (size_t i = 0; i < 40; i++) {
+        shared[0][i] = shared[1][i] = draw_number(p, -1, 1);
+        for (size_t s = 0; s < 3; s++)
+            each[s][i] = draw_number(p, -1, 1);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        ag_program *program = compile(p, false);
+        if (i == 1)
+            assert_int_equal(ag_native(program, &(ag_native_options){.cache = cache}, NULL), AG_OK);
+        ag_workspace *workspace = ag_workspace_new(program, NULL, NULL);
+        for (size_t n = 1; n <= 3; n += 2)
+            assert_int_equal(
+                ag_run(program, workspace, n,
+                       &(ag_arrays){
+                           .shared = shared[i], .each = each[0], .sum = shared[i], .scale = -0.25}),
+                AG_OK);
+        ag_workspace_free(workspace);
+        ag_program_free(program);
+    }
+    for (size_t i = 0; i < 40; i++)
+        assert_true(fabs(shared[0][i] - shared[1][i]) < 1e-13);
+    free_problem(p);
+}
+
+static void test_same_bits_on_threads(void **state)
+{
+    (void)state;
+    enum {
+        BATCH = 20000
+    };
+    problem *p = new_problem(9);
+    const ag_value *w = add_inputs(p, &p->shared, 8), *x = add_inputs(p, &p->each, 8);
+    const ag_value y = ag_tanh(ag_dot(8, w, x));
+    put_gradient(&p->sum, ag_square(y), 8, w);
+    finish(p);
+    ag_program *program = compile(p, false);
+    assert_int_equal(ag_native(program, &(ag_native_options){.cache = cache}, NULL), AG_OK);
+    double shared[8], *each = new_numbers(BATCH * 8), sum[3][8];
+    for (size_t i = 0; i < 8; i++)
+        shared[i] = draw_number(p, -1, 1);
+    for (size_t i = 0; i < BATCH * 8; i++)
+        each[i] = draw_number(p, -1, 1);
+    for (size_t threads = 1; threads <= 3; threads++) {
+        ag_workspace *workspace =
+            ag_workspace_new(program, &(ag_workspace_options){.threads = threads}, NULL);
+        assert_int_equal(
+            ag_run(program, workspace, BATCH,
+                   &(ag_arrays){.shared = shared, .each = each, .sum = sum[threads - 1]}),
+            AG_OK);
+        ag_workspace_free(workspace);
+    }
+    assert_memory_equal(sum[0], sum[1], sizeof(sum[0]));
+    assert_memory_equal(sum[0], sum[2], sizeof(sum[0]));
+    free(each);
+    ag_program_free(program);
+    free_problem(p);
+}
+
+/* Without a compiler the program runs as it did. */
+static void test_falls_back(void **state)
+{
+    (void)state;
+    ag_error_details error;
+    problem *p = new_problem(10);
+    (void)put(&p->map, ag_square(*add_inputs(p, &p->each, 1)));
+    finish(p);
+    ag_program *program = compile(p, false);
+    const ag_native_options options = {.compiler = "there-is-no-such-compiler", .cache = cache};
+    assert_int_equal(ag_native(program, &options, &error), AG_UNAVAILABLE);
+    assert_non_null(strstr(error.message, "there-is-no-such-compiler"));
+    check_numbers(p, program);
+    assert_int_equal(ag_native(NULL, NULL, &error), AG_INVALID_ARGUMENT);
+    ag_program_free(program);
+    free_problem(p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gates),
+        cmocka_unit_test(test_random_graphs),
+        cmocka_unit_test(test_net),
+        cmocka_unit_test(test_scan),
+        cmocka_unit_test(test_steps_in_place),
+        cmocka_unit_test(test_same_bits_on_threads),
+        cmocka_unit_test(test_falls_back),
+    };
+    return cmocka_run_group_tests(tests, make_cache, remove_cache);
+}
