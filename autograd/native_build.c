@@ -11,9 +11,7 @@
  * is there as a whole or not at all, whoever else builds the same. Its name is a hash of recipe and
  * text; since both are compared when it is found, it need not be a strong one.
  */
-#if defined(AGI_NATIVE)
-#define _GNU_SOURCE /* realpath, environ */
-#endif
+#define _DEFAULT_SOURCE /* POSIX, mkdtemp, realpath */
 #include "native_build.h"
 #include "engine.h"
 
@@ -516,7 +514,8 @@ static ag_status compile_text(build *b, char **flags, size_t n)
 
 static ag_status compile(build *b)
 {
-    words flags = {.count = 0};
+    words flags;
+    flags.count = 0;
     if (!add_words(&flags, 0, always) ||
         !add_words(&flags, sizeof(always), b->flags == NULL ? by_default : b->flags) ||
         flags.count > MOST_WORDS / 2)
@@ -603,8 +602,11 @@ static ag_status build_object(build *b, const ag_native_options *options)
 ag_status agi_object_build(const char *text, size_t size, const ag_native_options *options,
                            agi_object **object, ag_error_details *error)
 {
-    const ag_native_options defaults = {.use_float = false};
-    build b = {.text = text, .size = size};
+    const ag_native_options defaults = {false, NULL, NULL, NULL};
+    build b;
+    memset(&b, 0, sizeof(b));
+    b.text = text;
+    b.size = size;
     const ag_status status = build_object(&b, options == NULL ? &defaults : options);
     if (status != AG_OK)
         agi_set_details(error, status, "%s", b.message);
