@@ -144,12 +144,6 @@ if [ -n "${CXX:-}" ]; then
     done
 fi
 
-step 'the shared library exports what the headers declare, and nothing else'
-diff <("${cc[@]}" -std=c11 "${cflags[@]}" -DAG_API=PUBLIC -E -P "$scratch/user.c" | tr '\n' ' ' |
-    grep -oE 'PUBLIC [^(;]*\(' | grep -oE '\w+ ?\($' | tr -d ' (' | sort) \
-    <(nm -D --defined-only "$lib/libwengert.so" | awk '{ print $3 }' | sort) ||
-    fail 'left: declared; right: exported'
-
 step 'a program compiled for the other number type does not link, whatever it begins with'
 if [ "$real" = float ]; then
     other=()
