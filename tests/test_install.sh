@@ -192,7 +192,7 @@ EOF
     for other in 99 "$version.1" 0.0; do
         ! find_package "$other" || fail "version $other was found"
     done
-    find_package "${version%.*}" && cmake --build "$scratch/cmake/build" >>"$scratch/log" 2>&1 ||
+    { find_package "${version%.*}" && cmake --build "$scratch/cmake/build" >>"$scratch/log" 2>&1; } ||
         fail "$(cat "$scratch/log")"
     for user in shared static ${CXX:+cpp}; do
         cp "$scratch/cmake/build/$user" "$scratch/user"
