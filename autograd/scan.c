@@ -582,7 +582,10 @@ static ag_status check_step(ag_graph *graph, const char *what, const ag_program_
 static size_t count_values(size_t steps, size_t all, size_t state_count)
 {
     const size_t n = all < state_count ? 0 : all - state_count;
-    return n > 0 && steps > UINT32_MAX / n ? 0 : steps * n;
+    const size_t memory =
+        SIZE_MAX / sizeof(ag_value); /* holds fewer than nodes where it is small */
+    const size_t most = memory < UINT32_MAX ? memory : UINT32_MAX;
+    return n > 0 && steps > most / n ? 0 : steps * n;
 }
 
 ag_status ag_scan(ag_graph *graph, ag_program *step, size_t steps, size_t state_count,

@@ -634,7 +634,7 @@ static void test_many_classes(void **state)
     FILE *file = fopen(path, "wb");
     assert_non_null(file);
     for (size_t i = 0; i < rows; i++)
-        fprintf(file, "1,name%zu\n", (i * 77777) % rows);
+        fprintf(file, "1,name%zu\n", (size_t)((uint64_t)i * 77777 % rows));
     assert_int_equal(fclose(file), 0);
     nn_dataset *data = nn_read_csv(path, NULL, NULL);
     assert_int_equal(nn_classes(data), rows);
