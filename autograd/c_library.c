@@ -5,6 +5,8 @@
  */
 #include "c_text.h"
 
+#include <assert.h>
+
 const agi_library_function agi_c_library_functions[] = {
 #define C_FUNCTION(name, definition) {#name, false, definition},
 #include "polygamma_template.h"
@@ -18,5 +20,5 @@ const agi_library_function agi_c_library_functions[] = {
 const size_t agi_c_library_count =
     sizeof(agi_c_library_functions) / sizeof(*agi_c_library_functions);
 
-_Static_assert(sizeof(agi_c_library_functions) / sizeof(*agi_c_library_functions) <= 64,
+static_assert(sizeof(agi_c_library_functions) / sizeof(*agi_c_library_functions) <= 64,
                "a bit for each");
