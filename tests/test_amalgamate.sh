@@ -95,7 +95,7 @@ done
 compile_pair() { # object, compiler...
     local object=$1
     shift
-    "$@" -O1 -g -fno-math-errno "${defines[@]}" -c "$pair/wengert.c" -o "$object"
+    "$@" -O1 -g -fno-math-errno "${defines[@]:0:1}" -c "$pair/wengert.c" -o "$object"
     objcopy --weaken-symbol=agi_memory_resize --weaken-symbol=agi_memory_release \
         --weaken-symbol=agi_memory_grow "$object"
 }
