@@ -16,7 +16,7 @@ static void set_busy(ag_graph *graph, bool busy)
     agi_update_limit(graph);
 }
 
-static void destroy(ag_graph *graph, const ag_closure *closure)
+static void destroy_closure(ag_graph *graph, const ag_closure *closure)
 {
     if (closure->destroy == NULL)
         return;
@@ -137,13 +137,13 @@ ag_value ag_apply(const ag_closure *closure, const ag_value *operands)
     graph->data[node.index] = agi_evaluate_closure(graph, node.index);
     if (graph->status != AG_OK) { /* forward refused its operands, or did what it must not */
         graph->count--;
-        destroy(graph, closure);
+        destroy_closure(graph, closure);
         return agi_null_value(graph);
     }
     if (graph->paused > 0) {
         graph->tags[node.index].gate = AGI_CONSTANT;
         graph->operands[node.index] = (agi_operands){0, 0};
-        destroy(graph, closure);
+        destroy_closure(graph, closure);
     } else {
         graph->pool_count += n + 1;
         graph->applied_count++;
@@ -155,6 +155,6 @@ void agi_drop_closures(ag_graph *graph, uint32_t count)
 {
     while (graph->applied_count > 0 && graph->applied[graph->applied_count - 1].node >= count) {
         const ag_closure closure = graph->applied[--graph->applied_count].closure;
-        destroy(graph, &closure);
+        destroy_closure(graph, &closure);
     }
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Which kernels there are, and which of them this machine can run. The build says what it made:
- * AGI_HAVE_AVX2, AGI_HAVE_AVX512, AGI_HAVE_NEON, and AGI_VECTOR_MATH, where their exp comes from.
+ * AGI_HAVE_AVX2, AGI_HAVE_AVX512, AGI_HAVE_NEON, and AGI_VECTOR_MATH, where their exp comes from;
+ * AGI_WITHOUT_BASELINE if it made one of those alone.
  */
 #include "code.h"
 
@@ -13,7 +14,11 @@
 #endif
 
 /* X(instruction set, its name in ag_isa, bytes of a vector register), the best last */
+#ifdef AGI_WITHOUT_BASELINE
+#define BASELINE(X)
+#else
 #define BASELINE(X) X(baseline, AG_ISA_BASELINE, 16)
+#endif
 #ifdef AGI_HAVE_AVX2
 #define AVX2(X) X(avx2, AG_ISA_AVX2, 32)
 #else

@@ -427,7 +427,7 @@ static void write_box(const canvas *c, uint32_t box, uint32_t first)
 {
     const agi_drawing *drawing = c->drawing;
     const agi_trace *trace = c->trace;
-    const agi_frame *frame = &drawing->frames[box];
+    const agi_scope_frame *frame = &drawing->frames[box];
     const uint32_t end = trace->graph->scopes[box].end;
     uint32_t in = 0, out = 0;
     (void)fprintf(c->file,

@@ -38,7 +38,7 @@ static bool allocate(agi_drawing *drawing, classes *c)
     const uint64_t edges = trace->first[n - 1] + agi_operands_at(trace, n - 1).n;
     const uint64_t most = OUTPUTS + (uint64_t)scopes + edges;
     const uint64_t words = 7 * (uint64_t)n + 3 * most;
-    const uint64_t bytes = scopes * (uint64_t)sizeof(agi_frame) + words * sizeof(uint32_t);
+    const uint64_t bytes = scopes * (uint64_t)sizeof(agi_scope_frame) + words * sizeof(uint32_t);
     if (most > UINT32_MAX || bytes > SIZE_MAX / 2)
         return false;
     drawing->size = (size_t)bytes;
@@ -46,7 +46,7 @@ static bool allocate(agi_drawing *drawing, classes *c)
     if (drawing->block == NULL)
         return false;
     memset(drawing->block, 0, drawing->size);
-    drawing->frames = (agi_frame *)drawing->block;
+    drawing->frames = (agi_scope_frame *)drawing->block;
     drawing->box = (uint32_t *)(void *)(drawing->frames + scopes);
     drawing->frame = drawing->box + n;
     drawing->owner = drawing->frame + n;
@@ -117,8 +117,8 @@ static bool number_scopes(agi_drawing *drawing)
 
 static void enter_scope(agi_drawing *drawing, uint32_t scope, uint32_t around, size_t fold)
 {
-    agi_frame *frame = &drawing->frames[scope];
-    const agi_frame *up = around == AGI_NO_INDEX ? NULL : &drawing->frames[around];
+    agi_scope_frame *frame = &drawing->frames[scope];
+    const agi_scope_frame *up = around == AGI_NO_INDEX ? NULL : &drawing->frames[around];
     const uint32_t box = up == NULL ? AGI_NO_INDEX : up->box;
     frame->up = around;
     frame->level = up == NULL ? 1 : up->level + 1;
@@ -200,7 +200,7 @@ static void place_in_boxes(agi_drawing *drawing)
         const uint32_t box = drawing->box[i] = drawing->frames[scope].box;
         if (box == AGI_NO_INDEX)
             continue;
-        agi_frame *inside = &drawing->frames[box];
+        agi_scope_frame *inside = &drawing->frames[box];
         drawing->drawn += !inside->used;
         inside->used = true;
         inside->gates += !leaf && !agi_is_output(trace, i);

@@ -10,7 +10,7 @@
 #include "trace.h"
 
 /* A scope with nodes that reach the root; the others keep level 0. */
-typedef struct agi_frame {
+typedef struct agi_scope_frame {
     uint32_t up;               /* the scope around it; AGI_NO_INDEX: none */
     uint32_t level;            /* 1: an outermost one */
     uint32_t number;           /* among those of its name around it, from 1; 0: the only one */
@@ -18,21 +18,21 @@ typedef struct agi_frame {
     uint32_t frame;            /* the innermost one, itself or around it, that is a frame */
     uint32_t gates, variables; /* inside, if it is a box */
     uint32_t used;             /* whether it is drawn */
-} agi_frame;
+} agi_scope_frame;
 
 /* Places are the trace's. AGI_NO_INDEX: none. */
 typedef struct agi_drawing {
     agi_trace trace;
-    uint32_t scopes;   /* of the graph */
-    uint32_t drawn;    /* wires and boxes */
-    uint32_t widest;   /* the most edges that lead to a gate or box, or away from a wire */
-    agi_frame *frames; /* [scopes] */
-    uint32_t *box;     /* [count] the scope that is drawn in the node's stead */
-    uint32_t *frame;   /* [count] the innermost frame around it */
-    uint32_t *owner;   /* [count] a leaf that stands beside the only gate that uses it: the gate */
-    uint32_t *wire;    /* [count] whose wire shows the value: itself, or the first of many */
-    uint32_t *alike;   /* [count] how many values the wire shows */
-    uint32_t *seen;    /* [count] the box that met the wire last */
+    uint32_t scopes;         /* of the graph */
+    uint32_t drawn;          /* wires and boxes */
+    uint32_t widest;         /* the most edges that lead to a gate or box, or away from a wire */
+    agi_scope_frame *frames; /* [scopes] */
+    uint32_t *box;           /* [count] the scope that is drawn in the node's stead */
+    uint32_t *frame;         /* [count] the innermost frame around it */
+    uint32_t *owner; /* [count] a leaf that stands beside the only gate that uses it: the gate */
+    uint32_t *wire;  /* [count] whose wire shows the value: itself, or the first of many */
+    uint32_t *alike; /* [count] how many values the wire shows */
+    uint32_t *seen;  /* [count] the box that met the wire last */
     void *block;
     size_t size;
 } agi_drawing;

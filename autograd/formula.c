@@ -3,7 +3,7 @@
  * Local gradients as nodes: a stack machine for the formulas of the gate table, and the formulas
  * themselves.
  */
-#include "formula.h"
+#include "formula_words.h"
 
 #include <assert.h>
 #include <string.h>
@@ -113,20 +113,20 @@ static agi_partial build_if(agi_builder *builder, agi_atom condition, agi_partia
 static size_t count_operands(agi_step_kind kind)
 {
     switch (kind) {
-    case AGI_STEP_END:
-    case AGI_STEP_NUMBER:
-    case AGI_STEP_LETTER:
-    case AGI_STEP_UNTAKEN:
+    case AGI_WORD_END:
+    case AGI_WORD_NUMBER:
+    case AGI_WORD_LETTER:
+    case AGI_WORD_UNTAKEN:
         return 0;
-    case AGI_STEP_FIRST:
-    case AGI_STEP_UPSTREAM:
-    case AGI_STEP_ONE:
-    case AGI_STEP_NOT:
+    case AGI_WORD_FIRST:
+    case AGI_WORD_UPSTREAM:
+    case AGI_WORD_ONE:
+    case AGI_WORD_NOT:
         return 1;
-    case AGI_STEP_TWO:
-    case AGI_STEP_EQUAL:
+    case AGI_WORD_TWO:
+    case AGI_WORD_EQUAL:
         return 2;
-    case AGI_STEP_IF:
+    case AGI_WORD_IF:
         return 3;
     }
     return 0;
@@ -138,38 +138,38 @@ static agi_partial take_step(agi_builder *builder, const agi_step *step, const a
 {
     const agi_step_kind kind = step->kind;
     agi_atom value = agi_number_atom(0);
-    if (kind == AGI_STEP_IF)
+    if (kind == AGI_WORD_IF)
         return build_if(builder, p[0].value, p[1], p[2]);
     for (size_t i = 0; i < count_operands(kind); i++)
         assert(agi_is_number(p[i].taken, 1) && !p[i].is_upstream);
-    if (kind == AGI_STEP_NUMBER) {
+    if (kind == AGI_WORD_NUMBER) {
         value = agi_number_atom(step->number);
-    } else if (kind == AGI_STEP_LETTER) {
+    } else if (kind == AGI_WORD_LETTER) {
         value = builder->letters[step->letter];
-    } else if (kind == AGI_STEP_FIRST) {
+    } else if (kind == AGI_WORD_FIRST) {
         value = builder->first;
-    } else if (kind == AGI_STEP_UPSTREAM) {
+    } else if (kind == AGI_WORD_UPSTREAM) {
         value = p[0].value;
-    } else if (kind == AGI_STEP_ONE) {
+    } else if (kind == AGI_WORD_ONE) {
         value = agi_node_atom(step->one(agi_get_node(builder, p[0].value)).index);
-    } else if (kind == AGI_STEP_TWO) {
+    } else if (kind == AGI_WORD_TWO) {
         const ag_value left = agi_get_node(builder, p[0].value);
         const ag_value right = agi_get_node(builder, p[1].value);
         value = agi_node_atom(step->two(left, right).index);
-    } else if (kind == AGI_STEP_EQUAL) {
+    } else if (kind == AGI_WORD_EQUAL) {
         value = build_equal(builder, p[0].value, p[1].value);
-    } else if (kind == AGI_STEP_NOT) {
+    } else if (kind == AGI_WORD_NOT) {
         value = negate(p[0].value);
     }
-    return (agi_partial){value, agi_number_atom(kind == AGI_STEP_UNTAKEN ? 0 : 1),
-                         kind == AGI_STEP_UPSTREAM};
+    return (agi_partial){value, agi_number_atom(kind == AGI_WORD_UNTAKEN ? 0 : 1),
+                         kind == AGI_WORD_UPSTREAM};
 }
 
 agi_partial agi_build(agi_builder *builder, const agi_step *formula)
 {
     agi_partial stack[DEPTH];
     size_t depth = 0;
-    for (const agi_step *step = formula; step->kind != AGI_STEP_END; step++) {
+    for (const agi_step *step = formula; step->kind != AGI_WORD_END; step++) {
         depth -= count_operands(step->kind);
         assert(depth < DEPTH);
         stack[depth] = take_step(builder, step, stack + depth);
@@ -181,22 +181,22 @@ agi_partial agi_build(agi_builder *builder, const agi_step *formula)
 
 bool agi_asks_first(const agi_step *formula)
 {
-    while (formula->kind != AGI_STEP_END && formula->kind != AGI_STEP_FIRST)
+    while (formula->kind != AGI_WORD_END && formula->kind != AGI_WORD_FIRST)
         formula++;
-    return formula->kind == AGI_STEP_FIRST;
+    return formula->kind == AGI_WORD_FIRST;
 }
 
 /* ---- The formulas ---------------------------------------------------------------------------- */
 
-#define x AGI_STEP_OF_LETTER(X)
-#define w AGI_STEP_OF_LETTER(W)
-#define a AGI_STEP_OF_LETTER(A)
-#define b AGI_STEP_OF_LETTER(B)
-#define c AGI_STEP_OF_LETTER(C)
-#define y AGI_STEP_OF_LETTER(Y)
+#define x AGI_WORD_OF_LETTER(X)
+#define w AGI_WORD_OF_LETTER(W)
+#define a AGI_WORD_OF_LETTER(A)
+#define b AGI_WORD_OF_LETTER(B)
+#define c AGI_WORD_OF_LETTER(C)
+#define y AGI_WORD_OF_LETTER(Y)
 
 /* Whether x is a largest operand (y, the value, is one): NaN counts as larger than any number. */
-static const agi_step is_largest[] = {IF(EQ(x, x), EQ(x, y), NUM(1)), AGI_STEP(END)};
+static const agi_step is_largest[] = {IF(EQ(x, x), EQ(x, y), NUM(1)), AGI_WORD(END)};
 
 void agi_build_first(agi_builder *builder, agi_atom *seen)
 {
@@ -206,7 +206,7 @@ void agi_build_first(agi_builder *builder, agi_atom *seen)
 }
 
 #define LOCAL(gate, k, ...)                                                                        \
-    static const agi_step local_##k##_of_##gate[] = {__VA_ARGS__, AGI_STEP(END)};
+    static const agi_step local_##k##_of_##gate[] = {__VA_ARGS__, AGI_WORD(END)};
 #define AG_UNARY(name, value, dx, ...) LOCAL(name, 0, dx)
 #define AG_BINARY(name, value, da, db, ...) LOCAL(name, 0, da) LOCAL(name, 1, db)
 #define AG_TERNARY(name, value, dc, da, db, ...)                                                   \
@@ -214,11 +214,15 @@ void agi_build_first(agi_builder *builder, agi_atom *seen)
 #define AG_NARY(name, partner, formula, start, step, end, dx, ...) LOCAL(name, 0, dx)
 #include <wengert/gates.def>
 
+/* In the order of agi_gate, without gaps: C++ takes no other. */
 const agi_step *const agi_local_formulas[AGI_GATE_COUNT][3] = {
+    [AGI_VARIABLE] = {NULL}, [AGI_CONSTANT] = {NULL}, [AGI_DETACH] = {NULL},
+    [AGI_CLOSURE] = {NULL},  [AGI_SCAN] = {NULL},     [AGI_PROJECT] = {NULL},
 #define AG_UNARY(name, ...) [AGI_##name] = {local_0_of_##name},
 #define AG_BINARY(name, ...) [AGI_##name] = {local_0_of_##name, local_1_of_##name},
 #define AG_TERNARY(name, ...)                                                                      \
     [AGI_##name] = {local_0_of_##name, local_1_of_##name, local_2_of_##name},
 #define AG_NARY(name, ...) [AGI_##name] = {local_0_of_##name},
+#define AG_COMPARE(name, ...) [AGI_##name] = {NULL},
 #include <wengert/gates.def>
 };

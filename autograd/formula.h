@@ -10,22 +10,20 @@
 
 #include "engine.h"
 
-#include <math.h>
-
 /* ---- Formulas -------------------------------------------------------------------------------- */
 
 typedef enum agi_step_kind {
-    AGI_STEP_END,
-    AGI_STEP_NUMBER,
-    AGI_STEP_LETTER,
-    AGI_STEP_UNTAKEN,
-    AGI_STEP_FIRST,    /* of one operand: whether it is the first largest */
-    AGI_STEP_UPSTREAM, /* of one operand: an upstream gradient, itself the local one */
-    AGI_STEP_ONE,      /* a gate of one operand */
-    AGI_STEP_TWO,      /* a gate of two */
-    AGI_STEP_EQUAL,    /* of two: a condition */
-    AGI_STEP_NOT,      /* of a condition */
-    AGI_STEP_IF,       /* of a condition and two */
+    AGI_WORD_END,
+    AGI_WORD_NUMBER,
+    AGI_WORD_LETTER,
+    AGI_WORD_UNTAKEN,
+    AGI_WORD_FIRST,    /* of one operand: whether it is the first largest */
+    AGI_WORD_UPSTREAM, /* of one operand: an upstream gradient, itself the local one */
+    AGI_WORD_ONE,      /* a gate of one operand */
+    AGI_WORD_TWO,      /* a gate of two */
+    AGI_WORD_EQUAL,    /* of two: a condition */
+    AGI_WORD_NOT,      /* of a condition */
+    AGI_WORD_IF,       /* of a condition and two */
 } agi_step_kind;
 
 /* What the table's letters stand for in the gate at hand. */
@@ -115,86 +113,5 @@ agi_partial agi_build(agi_builder *builder, const agi_step *formula);
  * `seen`, whether the first largest is among those before, a 0 at first. */
 void agi_build_first(agi_builder *builder, agi_atom *seen);
 bool agi_asks_first(const agi_step *formula);
-
-/* ---- Words ----------------------------------------------------------------------------------- */
-
-/* A word's operands stand for several steps each, so no word hands them to another macro. */
-#define AGI_STEP_OF_LETTER(name)                                                                   \
-    {                                                                                              \
-        .kind = AGI_STEP_LETTER, .letter = AGI_LETTER_##name                                       \
-    }
-#define AGI_ONE(gate)                                                                              \
-    {                                                                                              \
-        .kind = AGI_STEP_ONE, .one = (gate)                                                        \
-    }
-#define AGI_TWO(gate)                                                                              \
-    {                                                                                              \
-        .kind = AGI_STEP_TWO, .two = (gate)                                                        \
-    }
-#define AGI_STEP(name)                                                                             \
-    {                                                                                              \
-        .kind = AGI_STEP_##name                                                                    \
-    }
-
-#define NUM(literal)                                                                               \
-    {                                                                                              \
-        .kind = AGI_STEP_NUMBER, .number = (ag_real)(literal)                                      \
-    }
-#define INF NUM(INFINITY)
-#define UNTAKEN AGI_STEP(UNTAKEN)
-#define FIRST(p) p, AGI_STEP(FIRST)
-#define NEG(p) p, AGI_ONE(ag_neg)
-#define ADD(p, q) p, q, AGI_TWO(ag_add)
-#define SUB(p, q) p, q, AGI_TWO(ag_sub)
-#define MUL(p, q) p, q, AGI_TWO(ag_mul)
-#define DIV(p, q) p, q, AGI_TWO(ag_div)
-
-#define CHAIN(p, q) p, q, AGI_TWO(ag_chain)
-#define UPSTREAM(p) p, AGI_STEP(UPSTREAM)
-#define IF(condition, p, q) condition, p, q, AGI_STEP(IF)
-#define LT(p, q) p, q, AGI_TWO(ag_is_less)
-#define LE(p, q) p, q, AGI_TWO(ag_is_less_equal)
-#define GT(p, q) q, p, AGI_TWO(ag_is_less)
-#define GE(p, q) q, p, AGI_TWO(ag_is_less_equal)
-#define EQ(p, q) p, q, AGI_STEP(EQUAL)
-#define NE(p, q) p, q, AGI_STEP(EQUAL), AGI_STEP(NOT)
-/* p == p ? p >= q : 1, and p == p ? p <= q : 1 */
-#define TAKES_MAX(p, q) p, p, AGI_STEP(EQUAL), q, p, AGI_TWO(ag_is_less_equal), NUM(1), AGI_STEP(IF)
-#define TAKES_MIN(p, q) p, p, AGI_STEP(EQUAL), p, q, AGI_TWO(ag_is_less_equal), NUM(1), AGI_STEP(IF)
-
-#define MAX(p, q) p, q, AGI_TWO(ag_max)
-#define MIN(p, q) p, q, AGI_TWO(ag_min)
-#define POW(p, q) p, q, AGI_TWO(ag_pow)
-#define HYPOT(p, q) p, q, AGI_TWO(ag_hypot)
-#define ATAN2(p, q) p, q, AGI_TWO(ag_atan2)
-#define POLYGAMMA(n, p) n, p, AGI_TWO(ag_polygamma)
-#define SIGN(p) p, AGI_ONE(ag_sign)
-#define ABS(p) p, AGI_ONE(ag_abs)
-#define FLOOR(p) p, AGI_ONE(ag_floor)
-#define SQRT(p) p, AGI_ONE(ag_sqrt)
-#define CBRT(p) p, AGI_ONE(ag_cbrt)
-#define EXP(p) p, AGI_ONE(ag_exp)
-#define EXP2(p) p, AGI_ONE(ag_exp2)
-#define EXPM1(p) p, AGI_ONE(ag_expm1)
-#define LOG(p) p, AGI_ONE(ag_log)
-#define LOG2(p) p, AGI_ONE(ag_log2)
-#define LOG10(p) p, AGI_ONE(ag_log10)
-#define LOG1P(p) p, AGI_ONE(ag_log1p)
-#define SIN(p) p, AGI_ONE(ag_sin)
-#define COS(p) p, AGI_ONE(ag_cos)
-#define TAN(p) p, AGI_ONE(ag_tan)
-#define ASIN(p) p, AGI_ONE(ag_asin)
-#define ACOS(p) p, AGI_ONE(ag_acos)
-#define ATAN(p) p, AGI_ONE(ag_atan)
-#define SINH(p) p, AGI_ONE(ag_sinh)
-#define COSH(p) p, AGI_ONE(ag_cosh)
-#define TANH(p) p, AGI_ONE(ag_tanh)
-#define ASINH(p) p, AGI_ONE(ag_asinh)
-#define ACOSH(p) p, AGI_ONE(ag_acosh)
-#define ATANH(p) p, AGI_ONE(ag_atanh)
-#define ERF(p) p, AGI_ONE(ag_erf)
-#define ERFC(p) p, AGI_ONE(ag_erfc)
-#define LGAMMA(p) p, AGI_ONE(ag_lgamma)
-#define SIGMOID(p) p, AGI_ONE(ag_sigmoid)
 
 #endif

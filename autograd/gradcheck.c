@@ -14,14 +14,14 @@
  * path is taken at x. Other errors end the check. */
 typedef ag_status (*evaluator)(void *subject, size_t i, ag_real x, ag_real *y);
 
-typedef struct check {
+typedef struct checker {
     evaluator evaluate;
     void *subject;
     ag_real here; /* the function at the point itself */
     int points;
     ag_real given_step; /* 0: choose */
     ag_real tolerance;
-} check;
+} checker;
 
 /* The function at x - 2h, x - h, x, x + h, x + 2h. Members with two elements are for h and 2h. */
 typedef struct stencil {
@@ -42,7 +42,7 @@ static ag_real larger(ag_real a, ag_real b)
     return a > b ? a : b;
 }
 
-static ag_status measure(const check *c, size_t i, ag_real at, ag_real h, stencil *s)
+static ag_status measure(const checker *c, size_t i, ag_real at, ag_real h, stencil *s)
 {
     *s = (stencil){.step = 0};
     ag_real largest = size_of(c->here);
@@ -69,7 +69,7 @@ static ag_status measure(const check *c, size_t i, ag_real at, ag_real h, stenci
     return AG_OK;
 }
 
-static ag_real choose_numeric(const check *c, const stencil *s)
+static ag_real choose_numeric(const checker *c, const stencil *s)
 {
     return c->points == 2 ? s->central[0] : (4 * s->central[0] - s->central[1]) / 3;
 }
@@ -78,7 +78,7 @@ static ag_real choose_numeric(const check *c, const stencil *s)
  * two points and h^4 |f'''''| / 30 with four; they balance near h = eps^(1/3) and eps^(1/5), in
  * units of the scale on which f changes, for which the input's size stands in (W. H. Press et al.,
  * Numerical Recipes, section 5.7). Where f changes faster, the check comes down from there. */
-static ag_real choose_step(const check *c, ag_real at)
+static ag_real choose_step(const checker *c, ag_real at)
 {
     const double order = c->points == 2 ? 3 : 5;
     const double relative = pow((double)AG_REAL_EPSILON, 1 / order);
@@ -112,7 +112,7 @@ static bool is_rough(const stencil *s, ag_real analytic, ag_real tolerated)
 
 /* ---- The verdict ----------------------------------------------------------------------------- */
 
-static bool is_close(const check *c, ag_real analytic, ag_real numeric)
+static bool is_close(const checker *c, ag_real analytic, ag_real numeric)
 {
     const ag_real scale = larger(1, larger(size_of(analytic), size_of(numeric)));
     return isfinite(scale) && size_of(analytic - numeric) <= c->tolerance * scale;
@@ -122,7 +122,7 @@ static bool is_close(const check *c, ag_real analytic, ag_real numeric)
  * (steep, near the rim of its domain, a kink next door), so smaller ones have their say, as long as
  * rounding leaves them any; a kink is one that the smallest still sees. With a step of the caller's
  * they only tell what its disagreement means. */
-static ag_status judge(const check *c, size_t i, ag_gradcheck_row *row)
+static ag_status judge(const checker *c, size_t i, ag_gradcheck_row *row)
 {
     enum {
         ATTEMPTS = 8,
@@ -171,7 +171,7 @@ static ag_status judge(const check *c, size_t i, ag_gradcheck_row *row)
 }
 
 /* Judges all inputs; *passed was set to false. */
-static ag_status judge_all(const check *c, size_t n, ag_gradcheck_row *rows, bool *passed)
+static ag_status judge_all(const checker *c, size_t n, ag_gradcheck_row *rows, bool *passed)
 {
     bool wrong = false;
     for (size_t i = 0; i < n; i++) {
@@ -186,7 +186,7 @@ static ag_status judge_all(const check *c, size_t n, ag_gradcheck_row *rows, boo
 }
 
 /* NULL, or what is wrong with the options. */
-static const char *read_options(check *c, const ag_gradcheck_options *options)
+static const char *read_options(checker *c, const ag_gradcheck_options *options)
 {
     static const ag_gradcheck_options defaults = {0};
 #ifdef AG_REAL_FLOAT
@@ -254,8 +254,8 @@ static ag_status evaluate_recording(void *subject, size_t i, ag_real x, ag_real 
     return status != AG_OK ? status : restored;
 }
 
-static ag_status check_recording(recording *r, check *c, const ag_real *at, ag_gradcheck_row *rows,
-                                 bool *passed)
+static ag_status check_recording(recording *r, checker *c, const ag_real *at,
+                                 ag_gradcheck_row *rows, bool *passed)
 {
     for (size_t i = 0; i < r->n; i++)
         r->inputs[i] = ag_variable(r->graph, at[i]);
@@ -285,7 +285,7 @@ ag_status ag_gradcheck(ag_function f, void *context, size_t n, const ag_real *at
     if (passed != NULL)
         *passed = false;
     agi_set_details(error, AG_OK, "%s", "");
-    check c = {0};
+    checker c = {0};
     const char *wrong = read_options(&c, options);
     if (f == NULL || n == 0 || at == NULL || rows == NULL)
         wrong = "there is no function, input, point or row";
@@ -385,7 +385,7 @@ static ag_status evaluate_rooted(void *subject, size_t i, ag_real x, ag_real *y)
 }
 
 /* On a graph of which there is a snapshot. */
-static ag_status check_rooted(const rooted *r, check *c, size_t n, ag_gradcheck_row *rows,
+static ag_status check_rooted(const rooted *r, checker *c, size_t n, ag_gradcheck_row *rows,
                               bool *passed)
 {
     ag_graph *graph = r->root.graph;
@@ -426,7 +426,7 @@ ag_status ag_gradcheck_root(ag_value root, size_t n, const ag_value *leaves,
         return AG_NULL_VALUE;
     if (agi_check_values(graph, what, 1, &root) != AG_OK)
         return graph->status;
-    check c = {0};
+    checker c = {0};
     const char *wrong = read_options(&c, options);
     if (n == 0 || leaves == NULL || rows == NULL)
         wrong = "there is no leaf or row";

@@ -80,12 +80,15 @@ typedef struct gate_kernel {
     size_t arity;
 } gate_kernel;
 
-/* Nothing for what is not a gate of at most three operands. */
+/* Nothing for what is not a gate of at most three operands. (In the order of agi_gate, without gaps:
+ * C++ takes no other.) */
 static const gate_kernel kernels[AGI_GATE_COUNT] = {
-    [AGI_DETACH] = {loop_detach, 1},
+    [AGI_VARIABLE] = {NULL, 0}, [AGI_CONSTANT] = {NULL, 0}, [AGI_DETACH] = {loop_detach, 1},
+    [AGI_CLOSURE] = {NULL, 0},  [AGI_SCAN] = {NULL, 0},     [AGI_PROJECT] = {NULL, 0},
 #define AG_UNARY(name, ...) [AGI_##name] = {loop_##name, 1},
 #define AG_BINARY(name, ...) [AGI_##name] = {loop_##name, 2},
 #define AG_TERNARY(name, ...) [AGI_##name] = {loop_##name, 3},
+#define AG_NARY(name, ...) [AGI_##name] = {NULL, 0},
 #define AG_COMPARE(name, ...) [AGI_##name] = {loop_##name, 2},
 #include <wengert/gates.def>
 };

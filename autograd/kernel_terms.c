@@ -15,14 +15,14 @@ static inline num add_up(vec v)
 /* ---- Sums of products ------------------------------------------------------------------------ */
 
 /* What a term looks like along a row, a loop for each. */
-typedef enum kind {
+typedef enum term_kind {
     KIND_NUMBER, /* p and q stay the same */
     KIND_SCALED, /* q stays the same, p lies side by side */
     KIND_STREAM, /* the same, and q or the factor is 1 or -1: they are one number */
     KIND_PAIR,   /* both lie side by side */
     KIND_CHAIN,  /* the same, and where p is 0 so is the product */
     KIND_OTHER,
-} kind;
+} term_kind;
 
 /* A term whose operands have been found; row and column as in a source. */
 typedef struct term {
@@ -30,11 +30,11 @@ typedef struct term {
     ptrdiff_t p_row, q_row, p_step, q_step, p_column, q_column;
     uint32_t repeat;
     num factor;
-    enum kind kind;
+    term_kind kind;
     bool chain;
 } term;
 
-static kind find_kind(const agi_factors *f, ptrdiff_t p, ptrdiff_t q)
+static term_kind find_kind(const agi_factors *f, ptrdiff_t p, ptrdiff_t q)
 {
     if (p == 0 && q == 0)
         return KIND_NUMBER;
@@ -164,13 +164,13 @@ enum {
 };
 
 /* Terms of an instruction, of a row at a time. */
-typedef struct products {
+typedef struct product_row {
     const agi_factors *first;
     size_t count;
     size_t row;
     struct spaces spaces;
     term terms[MOST_TERMS]; /* if there are no more */
-} products;
+} product_row;
 
 static inline void go_down(term *t, size_t rows)
 {
@@ -178,7 +178,7 @@ static inline void go_down(term *t, size_t rows)
     t->q += (ptrdiff_t)rows * t->q_row;
 }
 
-static AGI_INLINE void sum_block(const products *of, size_t column, size_t vectors, size_t n,
+static AGI_INLINE void sum_block(const product_row *of, size_t column, size_t vectors, size_t n,
                                  num *out)
 {
     /* -0, as adding to it leaves even -0 as it is; of nothing at all the sum is 0 */
@@ -209,7 +209,7 @@ static AGI_INLINE void sum_block(const products *of, size_t column, size_t vecto
 }
 
 /* As many vectors at a time as there are registers for. */
-static void sum_row(const products *of, size_t columns, num *out)
+static void sum_row(const product_row *of, size_t columns, num *out)
 {
     size_t column = 0;
     for (; AGI_VECTOR_BYTES == 64 && column + 16 * WIDTH <= columns; column += 16 * WIDTH)
@@ -225,7 +225,7 @@ static void sum_row(const products *of, size_t columns, num *out)
 }
 
 /* What there is to find once for all vectors. */
-static inline void begin_products(products *of, const agi_instruction *instruction,
+static inline void begin_products(product_row *of, const agi_instruction *instruction,
                                   const agi_frame *frame, const spaces *s)
 {
     of->first = agi_factors_of(frame->records, instruction);
@@ -240,12 +240,12 @@ static inline void begin_products(products *of, const agi_instruction *instructi
 void AGI_KERNEL(products)(const agi_instruction *instruction, const agi_frame *frame,
                           const spaces *s)
 {
-    products of;
+    product_row of;
     begin_products(&of, instruction, frame, s);
     sum_row(&of, instruction->n, (num *)frame->slots + instruction->out);
 }
 
-static bool are_flat(const products *of, grid shape)
+static bool are_flat(const product_row *of, grid shape)
 {
     bool flat = true;
     for (size_t t = 0; shape.rows > 1 && t < of->count; t++)
@@ -256,7 +256,7 @@ static bool are_flat(const products *of, grid shape)
 
 static void sum_products(const agi_instruction *instruction, agi_frame *frame)
 {
-    products of;
+    product_row of;
     const spaces s = find_spaces(frame);
     begin_products(&of, instruction, frame, &s);
     grid shape = make_grid(frame, instruction->n);
@@ -318,14 +318,14 @@ num AGI_KERNEL(dot)(const agi_factors *f, const num *p, const num *q)
 /* ---- Folds ----------------------------------------------------------------------------------- */
 
 /* n terms: one after the other, or of a list. */
-typedef struct list {
+typedef struct operand_list {
     const num *at;
     const uint32_t *index; /* NULL: one after the other */
     ptrdiff_t step;        /* from one to the next, or for an index of 1 */
     ptrdiff_t column;      /* from lane to lane */
-} list;
+} operand_list;
 
-static list open_list(const agi_frame *frame, const agi_elements *e)
+static operand_list open_list(const agi_frame *frame, const agi_elements *e)
 {
     agi_vector v = e->vector;
     const bool listed = e->list != AGI_NO_INDEX;
@@ -333,24 +333,24 @@ static list open_list(const agi_frame *frame, const agi_elements *e)
         v.at = 0;
         v.stride = 1;
     }
-    return (list){locate(frame, v), listed ? frame->records->lists + e->list : NULL,
-                  step_of(frame, v), v.space == AGI_SLOTS && frame->lanes > 1};
+    return (operand_list){locate(frame, v), listed ? frame->records->lists + e->list : NULL,
+                          step_of(frame, v), v.space == AGI_SLOTS && frame->lanes > 1};
 }
 
-static inline const num *find_in(const list *l, size_t k)
+static inline const num *find_in(const operand_list *l, size_t k)
 {
     return l->at + (l->index == NULL ? (ptrdiff_t)k : (ptrdiff_t)l->index[k]) * l->step;
 }
 
 /* Lanes from `lane` on of the k-th term. */
-static inline vec get_lanes(const list *l, size_t k, size_t lane)
+static inline vec get_lanes(const operand_list *l, size_t k, size_t lane)
 {
     const num *at = find_in(l, k);
     return l->column == 0 ? splat(*at) : load(at + lane);
 }
 
 /* n <= WIDTH terms from the k-th on, side by side; the first again where there are fewer. */
-static inline vec get_terms(const list *l, size_t k, size_t n)
+static inline vec get_terms(const operand_list *l, size_t k, size_t n)
 {
     if (l->index == NULL && l->step == 1)
         return n < WIDTH ? load_part(l->at + k, n) : load(l->at + k);
@@ -360,11 +360,11 @@ static inline vec get_terms(const list *l, size_t k, size_t n)
 }
 
 /* A fold at work. */
-typedef struct terms {
-    list x, w;
+typedef struct folding {
+    operand_list x, w;
     const double *numbers; /* offset, then w, or NULL */
     size_t n;
-} terms;
+} folding;
 
 /* The largest term, or the first NaN, and which it is. */
 typedef struct largest {
@@ -385,7 +385,7 @@ typedef vec fold_start(vec most, num offset);
 typedef vec fold_step(vec s, vec x, vec w, vec most, mask is_first);
 typedef vec fold_end(vec s, vec most);
 
-static AGI_INLINE vec fold_lanes(const terms *t, size_t lane, fold_start start, fold_step step,
+static AGI_INLINE vec fold_lanes(const folding *t, size_t lane, fold_start start, fold_step step,
                                  fold_end end)
 {
     largest most = {get_lanes(&t->x, 0, lane), (mask){0}};
@@ -433,7 +433,7 @@ static inline largest find_largest_of(largest most)
 }
 
 /* Of all terms, in a few chains that don't wait for each other. */
-static AGI_INLINE largest find_largest(const terms *t)
+static AGI_INLINE largest find_largest(const folding *t)
 {
     enum {
         CHAINS = 4
@@ -459,7 +459,7 @@ static AGI_INLINE largest find_largest(const terms *t)
 
 /* A single lane: WIDTH terms at a time. What is there only to fill the last vector has a greater
  * number than all terms. */
-static AGI_INLINE num fold_across(const terms *t, fold_start start, fold_step step, fold_end end)
+static AGI_INLINE num fold_across(const folding *t, fold_start start, fold_step step, fold_end end)
 {
     const largest most = find_largest(t);
     const vec nothing = splat((num)-0.0); /* adding it leaves even -0 as it is */
@@ -484,7 +484,7 @@ static AGI_INLINE num fold_across(const terms *t, fold_start start, fold_step st
     return end(s + splat(add_up(sum)), most.value)[0];
 }
 
-typedef void fold_loop(const terms *t, size_t lanes, num *out);
+typedef void fold_loop(const folding *t, size_t lanes, num *out);
 
 #define OFFSET splat(offset)
 #define M most
@@ -505,7 +505,7 @@ typedef void fold_loop(const terms *t, size_t lanes, num *out);
         (void)most;                                                                                \
         return (end);                                                                              \
     }                                                                                              \
-    static void fold_##name(const terms *t, size_t lanes, num *out)                                \
+    static void fold_##name(const folding *t, size_t lanes, num *out)                              \
     {                                                                                              \
         if (lanes == 1)                                                                            \
             *out = fold_across(t, start_##name, step_##name, end_##name);                          \
@@ -515,7 +515,14 @@ typedef void fold_loop(const terms *t, size_t lanes, num *out);
     }
 #include <wengert/gates.def>
 
-static fold_loop *const folds[AGI_GATE_COUNT] = {
+/* In the order of agi_gate, without gaps: C++ takes no other. */
+static fold_loop *const fold_loops[AGI_GATE_COUNT] = {
+    [AGI_VARIABLE] = NULL, [AGI_CONSTANT] = NULL, [AGI_DETACH] = NULL,
+    [AGI_CLOSURE] = NULL,  [AGI_SCAN] = NULL,     [AGI_PROJECT] = NULL,
+#define AG_UNARY(name, ...) [AGI_##name] = NULL,
+#define AG_BINARY AG_UNARY
+#define AG_TERNARY AG_UNARY
+#define AG_COMPARE AG_UNARY
 #define AG_NARY(name, ...) [AGI_##name] = fold_##name,
 #include <wengert/gates.def>
 };
@@ -524,13 +531,13 @@ static void fold(const agi_instruction *instruction, agi_frame *frame)
 {
     const agi_fold *record = frame->records->folds + instruction->more;
     const agi_form form = (agi_form)agi_gate_forms[instruction->op];
-    terms t = {.x = open_list(frame, &record->x), .n = record->x.n};
+    folding t = {.x = open_list(frame, &record->x), .n = record->x.n};
     if (form == AGI_FORM_VALUES)
         t.w = open_list(frame, &record->w);
     if (form == AGI_FORM_NUMBERS)
         t.numbers = frame->records->numbers + record->numbers;
-    folds[instruction->op](&t, frame->lanes,
-                           (num *)frame->slots + (size_t)instruction->out * frame->lanes);
+    fold_loops[instruction->op](&t, frame->lanes,
+                                (num *)frame->slots + (size_t)instruction->out * frame->lanes);
 }
 
 /* ---- Closures -------------------------------------------------------------------------------- */
@@ -541,7 +548,7 @@ static void call_closure(const agi_instruction *instruction, agi_frame *frame)
 {
     const agi_fold *record = frame->records->folds + instruction->more;
     const ag_closure *closure = frame->records->closures + record->numbers;
-    const list x = open_list(frame, &record->x);
+    const operand_list x = open_list(frame, &record->x);
     ag_real *operands = (ag_real *)frame->scratch;
     num *out = (num *)frame->slots + (size_t)instruction->out * frame->lanes;
     const size_t count = frame->lanes == 1 ? 1 : frame->count;

@@ -6,8 +6,8 @@
 #include "kernel_tile.h"
 
 /* False, and nothing done, if in a chain a result is not finite. */
-static inline __attribute__((always_inline)) bool multiply(const tile *t, const size_t rows,
-                                                           const size_t vectors)
+static inline __attribute__((always_inline)) bool compute_tile(const tile *t, const size_t rows,
+                                                               const size_t vectors)
 {
     vec sum[MOST_ROWS][MOST_VECTORS];
     const char *a[MOST_ROWS];
@@ -96,7 +96,7 @@ static void multiply_masked(const tile *t, size_t rows, size_t vectors)
 #define TILE(rows, vectors)                                                                        \
     static bool multiply_##rows##_##vectors(const tile *t)                                         \
     {                                                                                              \
-        return multiply(t, rows, vectors);                                                         \
+        return compute_tile(t, rows, vectors);                                                     \
     }
 #define TILES_4(vectors) TILE(1, vectors) TILE(2, vectors) TILE(3, vectors) TILE(4, vectors)
 #define TILES_6(vectors) TILES_4(vectors) TILE(5, vectors) TILE(6, vectors)

@@ -256,7 +256,7 @@ static void read_upstream(const reversal *r, size_t first, size_t n, double *to)
         to[k] = r->sweep->upstream(r->sweep->user, r->first + (uint32_t)(first + k));
 }
 
-static void contribute(const reversal *r, size_t first, size_t n, const double *from)
+static void contribute_numbers(const reversal *r, size_t first, size_t n, const double *from)
 {
     for (size_t k = 0; k < n; k++)
         r->sweep->contribute(r->sweep->user, (uint32_t)(first + k), from[k]);
@@ -325,11 +325,11 @@ static void run_backward(const reversal *r)
         memcpy(in + r->outputs, states + t * r->state, r->state * sizeof(double));
         read_operands(graph, r->operands, first_input, r->inputs, in + r->outputs + r->state);
         agi_take_step(&steps);
-        contribute(r, first_input, r->inputs, (double *)steps.out + r->state);
+        contribute_numbers(r, first_input, r->inputs, (double *)steps.out + r->state);
         agi_turn_steps(&steps);
     }
-    contribute(r, r->shared, r->state, (double *)steps.in);
-    contribute(r, 0, r->shared, totals);
+    contribute_numbers(r, r->shared, r->state, (double *)steps.in);
+    contribute_numbers(r, 0, r->shared, totals);
 }
 
 static void sweep_back(ag_graph *graph, uint32_t node, const agi_scan_sweep *sweep)

@@ -377,7 +377,8 @@ static void write_operands(derivation *d)
 
 /* n outputs of the gradient, from one on, are for n operands. Where no step depends on an input there
  * is nothing; without a step, the final state is the state. */
-static void contribute(const derivation *d, size_t operand, size_t input, size_t n, uint32_t output)
+static void contribute_nodes(const derivation *d, size_t operand, size_t input, size_t n,
+                             uint32_t output)
 {
     const uint32_t *operands = agi_list_operands(d->graph, d->node).index;
     for (size_t k = 0; k < n; k++)
@@ -390,11 +391,11 @@ static void contribute_all(const derivation *d, uint32_t gradient)
     const size_t shared = d->scan.program->info.shared_count, state = d->scan.state_count;
     const size_t inputs = agi_count_inputs(&d->scan), steps = d->scan.steps;
     const uint32_t first = gradient + 1;
-    contribute(d, shared, shared, state, first);
+    contribute_nodes(d, shared, shared, state, first);
     for (size_t t = 0; t < steps; t++)
-        contribute(d, shared + state + t * inputs, shared + state, inputs,
-                   first + (uint32_t)(state + (steps - 1 - t) * inputs));
-    contribute(d, 0, 0, shared, first + (uint32_t)(state + steps * inputs));
+        contribute_nodes(d, shared + state + t * inputs, shared + state, inputs,
+                         first + (uint32_t)(state + (steps - 1 - t) * inputs));
+    contribute_nodes(d, 0, 0, shared, first + (uint32_t)(state + steps * inputs));
 }
 
 static bool has_upstream(const agi_scan_pass *pass, uint32_t node, uint32_t outputs)

@@ -71,11 +71,13 @@ static border open_border(const agi_frame *frame, uint32_t out)
 {
     const size_t size = frame->kernels->size;
     return (border){
-        .space = {[AGI_SLOTS] = (const char *)frame->slots,
+        .space = {[AGI_NOWHERE] = NULL,
+                  [AGI_SLOTS] = (const char *)frame->slots,
                   [AGI_UNIFORM] = (const char *)frame->uniform,
                   [AGI_CONSTANTS] = (const char *)frame->constants,
                   [AGI_SHARED] = (const char *)frame->shared},
-        .unit = {[AGI_SLOTS] = frame->lanes * size,
+        .unit = {[AGI_NOWHERE] = 0,
+                 [AGI_SLOTS] = frame->lanes * size,
                  [AGI_UNIFORM] = size,
                  [AGI_CONSTANTS] = size,
                  [AGI_SHARED] = size},

@@ -67,25 +67,25 @@ static double read_clock(void)
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-typedef struct progress {
+typedef struct display {
     FILE *file;
     bool terminal;
     bool begun;      /* a terminal's line is open */
     double shown_at; /* when it was last written */
     nn_epoch last;
     bool shown; /* last has been */
-} progress;
+} display;
 
-static progress start_progress(FILE *file)
+static display start_progress(FILE *file)
 {
-    progress p = {.file = file};
+    display p = {.file = file};
 #if NNI_POSIX
     p.terminal = file != NULL && isatty(fileno(file));
 #endif
     return p;
 }
 
-static void write_epoch(progress *p, const nn_epoch *e)
+static void write_epoch(display *p, const nn_epoch *e)
 {
     char accuracy[40] = "", other[80], text[200];
     if (!isnan(e->accuracy))
@@ -115,7 +115,7 @@ static uint64_t count_tenths(size_t epoch, size_t epochs)
     return (uint64_t)epoch * 10 / epochs;
 }
 
-static void show_progress(progress *p, const nn_epoch *e, double now)
+static void show_progress(display *p, const nn_epoch *e, double now)
 {
     if (p->file == NULL)
         return;
@@ -128,7 +128,7 @@ static void show_progress(progress *p, const nn_epoch *e, double now)
     write_epoch(p, e);
 }
 
-static void end_progress(progress *p)
+static void end_progress(display *p)
 {
     if (!p->begun)
         return;
@@ -240,7 +240,7 @@ static ag_status move(training *t, size_t count, const size_t *rows)
     return status;
 }
 
-static ag_status step(training *t, size_t count, const size_t *rows)
+static ag_status take_step(training *t, size_t count, const size_t *rows)
 {
     const ag_status status = move(t, count, rows);
     if (status != AG_OK || nni_all_finite(t->model->parameter_count, t->model->parameters))
@@ -257,7 +257,7 @@ static ag_status run_steps(training *t)
     ag_status status = AG_OK;
     for (size_t at = 0; status == AG_OK && at < rows; at += t->options.batch) {
         const size_t left = rows - at;
-        status = step(t, left < t->options.batch ? left : t->options.batch, t->order + at);
+        status = take_step(t, left < t->options.batch ? left : t->options.batch, t->order + at);
     }
     return status;
 }
@@ -327,7 +327,7 @@ static ag_status report_epoch(training *t, nn_epoch *report)
     return status;
 }
 
-static ag_status run_epochs(training *t, progress *p)
+static ag_status run_epochs(training *t, display *p)
 {
     const double rows = (double)t->task.data->rows, start = read_clock();
     double busy = 0, done = 0; /* seconds in epochs, without the callbacks; epochs of this call */
@@ -484,7 +484,7 @@ static ag_status reserve(training *t)
 static ag_status train(training *t)
 {
     t->task.epoch = t->state->told.epochs;
-    progress p = start_progress(t->options.progress);
+    display p = start_progress(t->options.progress);
     ag_status status = reserve(t);
     if (status == AG_OK)
         status = t->options.eager ? nni_tape_open(&t->tape, &t->task)

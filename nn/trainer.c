@@ -260,16 +260,16 @@ void nni_trainer_close(nni_trainer *t)
 /* ---- Batches --------------------------------------------------------------------------------- */
 
 /* A batch on its way through a trainer, a piece at a time. */
-typedef struct batch {
+typedef struct passage {
     nni_trainer *t;
     nni_task *task;
     size_t in, out;
     ag_real weight; /* of a sample */
     const void *shared;
     void *sum;
-} batch;
+} passage;
 
-static void put_inputs(const batch *b, size_t row, void *to)
+static void put_inputs(const passage *b, size_t row, void *to)
 {
     nni_trainer *t = b->t;
     if (t->standard != NULL) {
@@ -280,7 +280,7 @@ static void put_inputs(const batch *b, size_t row, void *to)
     }
 }
 
-static void put_targets(const batch *b, size_t row, void *to)
+static void put_targets(const passage *b, size_t row, void *to)
 {
     const nn_dataset *data = b->task->data;
     const ag_real one = 1, label = (ag_real)(data->classes > 0 ? data->labels[row] : 0);
@@ -295,7 +295,7 @@ static void put_targets(const batch *b, size_t row, void *to)
 }
 
 /* AG_BRANCH is for the caller to judge; other failures are the task's. */
-static ag_status run(const batch *b, const nni_runner *runner, size_t count, const void *each,
+static ag_status run(const passage *b, const nni_runner *runner, size_t count, const void *each,
                      double scale)
 {
     const nni_arrays arrays = {
@@ -306,13 +306,13 @@ static ag_status run(const batch *b, const nni_runner *runner, size_t count, con
     return nni_fail(b->task->error, status, "%s", ag_workspace_message(runner->workspace));
 }
 
-static void *find_each(const batch *b, size_t i)
+static void *find_each(const passage *b, size_t i)
 {
     return step_by(b->t, b->t->each, i * (b->in + b->out + 1));
 }
 
 /* Loss and gradient of some rows in one; AG_BRANCH leaves everything as it was. */
-static ag_status run_whole(const batch *b, size_t count, const size_t *rows, double scale)
+static ag_status run_whole(const passage *b, size_t count, const size_t *rows, double scale)
 {
     nni_trainer *t = b->t;
     for (size_t i = 0; i < count; i++) {
@@ -331,7 +331,7 @@ static ag_status run_whole(const batch *b, size_t count, const size_t *rows, dou
 }
 
 /* Calls the loss on a row's outputs. What it hands back to them takes the targets' place. */
-static ag_status judge_row(const batch *b, size_t i, size_t row)
+static ag_status judge_row(const passage *b, size_t i, size_t row)
 {
     nni_trainer *t = b->t;
     const ag_real *outputs = get_reals(t, b->out, step_by(t, t->map, i * b->out), t->row);
@@ -351,7 +351,7 @@ static ag_status judge_row(const batch *b, size_t i, size_t row)
     return AG_OK;
 }
 
-static ag_status run_parts(const batch *b, size_t count, const size_t *rows, double scale)
+static ag_status run_parts(const passage *b, size_t count, const size_t *rows, double scale)
 {
     nni_trainer *t = b->t;
     for (size_t i = 0; i < count; i++)
@@ -364,7 +364,7 @@ static ag_status run_parts(const batch *b, size_t count, const size_t *rows, dou
     return status == AG_OK ? run(b, &t->backward, count, t->each, scale) : status;
 }
 
-static ag_status run_piece(const batch *b, size_t count, const size_t *rows, double scale)
+static ag_status run_piece(const passage *b, size_t count, const size_t *rows, double scale)
 {
     nni_trainer *t = b->t;
     if (!t->in_parts) {
@@ -384,7 +384,7 @@ static ag_status run_piece(const batch *b, size_t count, const size_t *rows, dou
 
 /* Reads the sum as ag_real, and returns whether it is finite; a little at a time, so that the
  * second look costs nothing. */
-static bool read_gradient(const batch *b, ag_real *gradient)
+static bool read_gradient(const passage *b, ag_real *gradient)
 {
     enum {
         SOME = 1024
@@ -403,7 +403,7 @@ static bool read_gradient(const batch *b, ag_real *gradient)
 
 /* The rows once more, each by itself, to find the one that took the sum out of the numbers: a mean
  * of finite numbers is finite. */
-static ag_status blame_row(const batch *b, size_t count, const size_t *rows, ag_real *gradient)
+static ag_status blame_row(const passage *b, size_t count, const size_t *rows, ag_real *gradient)
 {
     size_t i = 0;
     for (; i + 1 < count; i++) {
@@ -416,20 +416,20 @@ static ag_status blame_row(const batch *b, size_t count, const size_t *rows, ag_
     return nni_fail_at_row(b->task, AG_NOT_FINITE, rows[i], "the gradient is not finite");
 }
 
-static batch begin(nni_trainer *t, nni_task *task, size_t count)
+static passage begin(nni_trainer *t, nni_task *task, size_t count)
 {
-    return (batch){.t = t,
-                   .task = task,
-                   .in = nn_model_inputs(task->model),
-                   .out = nn_model_outputs(task->model),
-                   .weight = 1 / (ag_real)count,
-                   .shared = task->model->parameters};
+    return (passage){.t = t,
+                     .task = task,
+                     .in = nn_model_inputs(task->model),
+                     .out = nn_model_outputs(task->model),
+                     .weight = 1 / (ag_real)count,
+                     .shared = task->model->parameters};
 }
 
 ag_status nni_trainer_run(nni_trainer *t, nni_task *task, size_t count, const size_t *rows,
                           ag_real *gradient)
 {
-    batch b = begin(t, task, count);
+    passage b = begin(t, task, count);
     b.sum = gradient;
     if (!is_native(t)) {
         put_numbers(t, task->model->parameter_count, task->model->parameters, t->shared);
@@ -449,7 +449,7 @@ ag_status nni_trainer_step(nni_trainer *t, nni_task *task, size_t count, const s
 {
     if (t->in_parts || !is_native(t) || count > t->piece || rate == 0)
         return AG_BRANCH;
-    batch b = begin(t, task, count);
+    passage b = begin(t, task, count);
     b.sum = task->model->parameters;
     return run_whole(&b, count, rows, -rate);
 }

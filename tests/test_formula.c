@@ -3,13 +3,13 @@
  * The words of the gate table as builders of nodes: which nodes a formula makes, which numbers fold,
  * conditions with and without gates, and what is taken of nested choices.
  */
-#include "formula.h"
+#include "formula_words.h"
 #include "testing.h"
 
 #include <stdio.h>
 
-#define x AGI_STEP_OF_LETTER(X)
-#define y AGI_STEP_OF_LETTER(Y)
+#define x AGI_WORD_OF_LETTER(X)
+#define y AGI_WORD_OF_LETTER(Y)
 
 static ag_graph *graph;
 static agi_builder builder;
@@ -67,7 +67,7 @@ static double read(agi_atom atom)
     return (double)ag_data(agi_get_node(&builder, atom));
 }
 
-#define FORMULA(...) ((const agi_step[]){__VA_ARGS__, AGI_STEP(END)})
+#define FORMULA(...) ((const agi_step[]){__VA_ARGS__, AGI_WORD(END)})
 
 static void test_order_is_that_of_the_text(void **state)
 {
