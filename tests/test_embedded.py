@@ -100,6 +100,42 @@ class Engine(Case):
                     targets.run(target, program)
 
 
+class Gates(Case):
+    """Every gate of the table with its gradient, as generated C, at the samples of the table."""
+
+    def emit(self, *options):
+        directory = self.directory / ("gates" + "".join(options))
+        directory.mkdir(exist_ok=True)
+        subprocess.run([EMIT_GATES, *options, directory], check=True)
+        return directory
+
+    def report(self, target, directory):
+        program = self.build(target, directory.name,
+                             [directory / "gates.c", HERE / "gates_on_device.c"], [f"-I{directory}"])
+        return targets.run(target, program)
+
+    def test_same_numbers(self):
+        plain, small = self.emit(), self.emit("--small-libm")
+        expected = self.report(HOST, plain)
+        with self.subTest("functions that come with the file"):
+            self.compare(HOST, self.report(HOST, small), expected)
+        for target in CHOSEN:
+            if target.emulator:
+                with self.subTest(target=target.title):
+                    self.compare(target, self.report(target, plain), expected)
+
+    def test_small_libm(self):
+        """avr-libc has what C89 has: nothing else may be called. double is float there, which
+        -Wdouble-promotion knows nothing of."""
+        if targets.AVR not in CHOSEN:
+            self.skipTest("not for AVR")
+        source = self.emit("--small-libm") / "gates.c"
+        main = self.directory / "main.c"
+        main.write_text("int main(void) { return 0; }\n")
+        targets.call(["avr-gcc", *targets.AVR.flags, "-std=c99", "-Wall", "-Wextra", "-Werror", main,
+                      source, "-lm", "-o", self.directory / "avr.elf"])
+
+
 def find_targets(keys):
     """Those of the named targets whose tools are here; says what is missing of the others."""
     found = []
