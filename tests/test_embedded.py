@@ -12,6 +12,7 @@ the program can't read nets.
 import math
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -20,11 +21,12 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "embedded"))
 import programs  # noqa: E402
 import targets  # noqa: E402
-from targets import HERE, HOST  # noqa: E402
+from targets import HERE, HOST, SOURCE  # noqa: E402
 
 WENGERT = EMIT_GATES = WORKSHOP = None
 CHOSEN = []
 TOLERANCE = 1e-5
+MANUAL = (SOURCE / "docs/manual.md").read_text(encoding="utf-8")
 
 
 def is_close(actual, expected):
@@ -71,6 +73,10 @@ class Engine(Case):
         losses = [number for name, number in expected if name == "loss"]
         self.assertLess(sum(losses[-6:]), sum(losses[:6]) / 3)
         self.assertEqual(expected[-2][0], "log(null): operand 1 is a null value")
+
+    def test_manual(self):
+        told = re.search(r"(?s)\nThe engine is these files of autograd/:(.*?)\. ", MANUAL)[1]
+        self.assertEqual(re.findall(r"\w+\.c", told), [path.name for path in targets.ENGINE])
 
     def test_no_heap(self):
         """A program that does ask for memory is ended, so that the others can't have."""
@@ -146,10 +152,23 @@ class Iris(Case):
         """The limits that the manual names."""
         for target in devices():
             with self.subTest(target=target.title):
-                predict, train, engine = [size for _, size in
-                                          programs.measure_all(WORKSHOP, target)]
+                sizes = dict(programs.measure_all(WORKSHOP, target))
+                predict = sizes["prediction"]
                 self.assertLess(predict.code + predict.library, 8 * 1024)
                 self.assertLess(predict.ram + predict.stack, 1024)
+                self.compare_with_manual(target, sizes)
+
+    def compare_with_manual(self, target, sizes):
+        """The manual's table, where the compiler is the one that it names: to 10 %, or 64 bytes."""
+        version = targets.call([target.compiler, "-dumpversion"]).strip()
+        if f"arm-none-eabi-gcc {version}" not in MANUAL:
+            return
+        for what, size in sizes.items():
+            row = re.search(rf"(?m)^\| {target.title}, {what} +\|(.*)\|$", MANUAL)[1]
+            for column, told, actual in zip(programs.COLUMNS, map(int, row.split("|")),
+                                            programs.list_columns(size), strict=True):
+                self.assertLessEqual(abs(told - actual), max(64, actual / 10),
+                                     f"the manual's {column} of {what}: {told}, and it is {actual}")
 
 
 def find_targets(keys):

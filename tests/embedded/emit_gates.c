@@ -119,8 +119,9 @@ int main(int argc, char **argv)
         stop("ag_emit_c", error.message);
     while (count > 0)
         ag_program_free((ag_program *)functions[--count].program);
-    const bool failed = ferror(cases) != 0;
-    if ((fclose(cases) != 0) | (fclose(source) != 0) | (fclose(header) != 0) | failed)
-        stop(directory, "writing failed");
+    FILE *const files[] = {cases, source, header};
+    for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
+        if (ferror(files[i]) || fclose(files[i]) != 0)
+            stop(directory, "writing failed");
     return 0;
 }

@@ -71,12 +71,19 @@ def write_rows(path):
 
 def measure_all(workshop, target):
     """[(what, Size)]"""
+    engine = workshop.build_with_engine(target, "engine", HERE / "engine_on_device.c")
     return [
-        ("prediction, as C",
+        ("prediction",
          targets.measure(target, workshop.build_iris(target, False), "iris_on_device.o")),
-        ("a training step, as C",
+        ("training step",
          targets.measure(target, workshop.build_iris(target, True), "iris_on_device.o")),
-        ("the engine, training",
-         targets.measure(target, workshop.build_with_engine(
-             target, "engine", HERE / "engine_on_device.c"), "engine_on_device.o")),
+        ("engine", targets.measure(target, engine, "engine_on_device.o")),
     ]
+
+
+COLUMNS = ("flash", "code", "C library", "libm", "RAM", "variables", "stack")
+
+
+def list_columns(size):
+    return (size.code + size.library + size.libm, size.code, size.library, size.libm,
+            size.ram + size.stack, size.ram, size.stack)

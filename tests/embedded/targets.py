@@ -192,7 +192,8 @@ def read_map(program):
             totals[section] = int(whole[2], 16)
         elif not line.startswith(" "):
             section = None
-        part = re.match(r" (?:\.\S+|COMMON|\*fill\*)\s+0x[0-9a-f]+\s+0x([0-9a-f]+)(?: (\S.*))?$", line)
+        part = re.match(r" (?:\.\S+|COMMON|\*fill\*)\s+0x[0-9a-f]+\s+0x([0-9a-f]+)(?: (\S.*))?$",
+                        line)
         if part and section in (*FLASH, *RAM):
             path = part[2] or "alignment"
             library = re.search(r"/lib(\w+)\.a\(", path)
