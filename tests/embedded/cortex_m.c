@@ -64,7 +64,7 @@ static void fail(void)
     _exit(3);
 }
 
-/* reset may be anywhere in memory that code can stand in, so entries are functions but for the first */
+/* The first entry is where the stack begins, the others are functions. */
 typedef union vector {
     const void *stack;
     void (*handler)(void);

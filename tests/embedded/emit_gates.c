@@ -53,19 +53,23 @@ static size_t lay_out(const gate *g, const point *sample, ag_real *operands)
     return terms * g->width;
 }
 
-static void add_gate(const gate *g)
+static void add_recorded(const gate *g, size_t n, const ag_real *operands)
 {
-    ag_real operands[INPUTS];
     ag_value leaves[INPUTS], outputs[1 + INPUTS];
-    size_t n = lay_out(g, g->samples, operands);
     outputs[0] = record(g, n, operands, leaves);
     ag_graph *graph = outputs[0].graph;
     if (ag_gradient(outputs[0], n, leaves, outputs + 1) != AG_OK)
         stop(g->name, ag_error_message(graph));
     add("gate", g->name, graph,
         &(const ag_signature){.each = leaves, .each_count = n, .map = outputs, .map_count = 1 + n});
+}
+
+static void add_gate(const gate *g)
+{
+    ag_real operands[INPUTS];
+    visit(add_recorded, g, lay_out(g, g->samples, operands), operands);
     for (const point *sample = g->samples; sample->n != 0; sample++) {
-        n = lay_out(g, sample, operands);
+        const size_t n = lay_out(g, sample, operands);
         (void)fprintf(cases, "GATE(gate_%s, %zu", g->name, 1 + n);
         for (size_t i = 0; i < n; i++)
             (void)fprintf(cases, ", %.9eF", (double)operands[i]);
@@ -115,8 +119,9 @@ int main(int argc, char **argv)
         stop("ag_emit_c", error.message);
     while (count > 0)
         ag_program_free((ag_program *)functions[--count].program);
-    const bool failed = ferror(cases) != 0;
-    if ((fclose(cases) != 0) | (fclose(source) != 0) | (fclose(header) != 0) | failed)
-        stop(directory, "writing failed");
+    FILE *const files[] = {cases, source, header};
+    for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
+        if (ferror(files[i]) || fclose(files[i]) != 0)
+            stop(directory, "writing failed");
     return 0;
 }

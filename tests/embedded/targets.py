@@ -20,7 +20,7 @@ ENGINE = [
     SOURCE / "autograd" / name
     for name in (
         "arena.c", "backward.c", "closure.c", "gate_table.c", "gates.c", "graph.c", "memory.c",
-        "names.c", "scan.c", "scope.c", "special.c", "status.c", "walk.c",
+        "names.c", "polygamma.c", "scan.c", "scope.c", "special.c", "status.c", "walk.c",
     )
 ]
 HARNESS = [HERE / "report.c"]
@@ -66,14 +66,15 @@ def elsewhere(key, title, name, qemu, *flags):
 
 HOST = Target("host", "the host", os.environ.get("CC", "cc"), ("-O1",))
 # microbit is a nRF51: 256 KiB of flash and 16 KiB of RAM. The M4 board of QEMU has no flash.
-CORTEX_M0 = cortex_m("cortex-m0", "Cortex-M0", "microbit", "256K", "16K", "-mcpu=cortex-m0", "-mfloat-abi=soft")
+CORTEX_M0 = cortex_m("cortex-m0", "Cortex-M0", "microbit", "256K", "16K", "-mcpu=cortex-m0",
+                     "-mfloat-abi=soft")
 CORTEX_M4 = cortex_m("cortex-m4", "Cortex-M4", "mps2-an386", "256K", "64K", "-mcpu=cortex-m4",
                      "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")
 I386 = elsewhere("i386", "32-bit x86", "i686-linux-gnu", "qemu-i386", "-msse2", "-mfpmath=sse")
 S390X = elsewhere("s390x", "s390x, big-endian", "s390x-linux-gnu", "qemu-s390x",
                   "-fexcess-precision=fast")
 AVR = Target("avr", "AVR", "avr-gcc", ("-mmcu=atmega328p", "-Os"), start=None)
-DEVICES = (CORTEX_M0, CORTEX_M4)
+DEVICES = (CORTEX_M4, CORTEX_M0)
 BY_KEY = {target.key: target for target in (*DEVICES, I386, S390X, AVR)}
 
 
@@ -160,44 +161,62 @@ def run(target, program):
 
 # ---- Sizes --------------------------------------------------------------------------------------
 
-FLASH = (".text", ".rodata", ".ARM.exidx", ".data")
+FLASH = (".text", ".ARM.exidx", ".data")
 RAM = (".data", ".bss")
+# Objects that are there for the test alone.
+OWN = {"cortex_m.o", "report.o"}
 
 
 @dataclasses.dataclass
 class Size:
-    """Bytes by where they come from: file names of objects, names of libraries."""
+    """Bytes; without the harness and the program's main file, but with main's variables."""
 
-    flash: dict
-    ram: dict
+    code: int  # of our own, with constants
+    library: int  # libc and the compiler's arithmetic
+    libm: int
+    ram: int  # variables
+    stack: int  # as a run leaves it
 
 
-def measure(program):
-    """Reads the linker's map, and checks that its parts are the whole that the sections have."""
+def read_map(program):
+    """[(section, place, bytes)] of the linker's map; the place is an object's name or a library's.
+    Checks that the parts are the whole."""
     text = pathlib.Path(f"{program}.map").read_text()
     text = text[text.index("Linker script and memory map"):]
-    text = re.sub(r"\n (\.\S+|\*fill\*|COMMON)\n +0x", r"\n \1 0x", text)  # long names have a line of their own
-    size, section, totals = Size({}, {}), None, {}
+    text = re.sub(r"\n (\.\S+|COMMON)\n +0x", r"\n \1 0x", text)  # a long name has its own line
+    section, parts, totals = None, [], {}
     for line in map(str.rstrip, text.splitlines()):
-        begin = re.match(r"(\.\S+)(?:\s+0x[0-9a-f]+\s+0x([0-9a-f]+))?", line)
-        if begin:
-            section = begin[1]
-            if begin[2]:
-                totals[section] = int(begin[2], 16)
-            continue
-        part = re.match(r" (?:\.\S+|COMMON|\*fill\*)\s+0x[0-9a-f]+\s+0x([0-9a-f]+)(?: (\S.*))?$", line)
-        if not part or section is None:
-            continue
-        path = part[2] or ""
-        library = re.search(r"/(lib\w+)\.a\(", path)
-        place = library[1] if library else pathlib.Path(path).name or "alignment"
-        for kind, sections in ((size.flash, FLASH), (size.ram, RAM)):
-            if section in sections:
-                kind[place] = kind.get(place, 0) + int(part[1], 16)
-    for kind, sections in ((size.flash, FLASH), (size.ram, RAM)):
-        whole = sum(totals.get(name, 0) for name in sections)
-        parts = sum(kind.values())
-        if abs(whole - parts) > 64:  # a string that is the end of another is counted with both
-            raise Failure(f"{program}.map: parts {parts}, sections {whole}")
-        kind["alignment"] = kind.get("alignment", 0) + whole - parts
+        whole = re.match(r"(\.\S+)\s+0x[0-9a-f]+\s+0x([0-9a-f]+)", line)
+        if whole:
+            section = whole[1]
+            totals[section] = int(whole[2], 16)
+        elif not line.startswith(" "):
+            section = None
+        part = re.match(r" (?:\.\S+|COMMON|\*fill\*)\s+0x[0-9a-f]+\s+0x([0-9a-f]+)(?: (\S.*))?$",
+                        line)
+        if part and section in (*FLASH, *RAM):
+            path = part[2] or "alignment"
+            library = re.search(r"/lib(\w+)\.a\(", path)
+            place = library[1] if library else pathlib.Path(path).name
+            parts.append((section, place, int(part[1], 16)))
+    for section in (*FLASH, *RAM):
+        difference = totals.get(section, 0) - sum(part[2] for part in parts if part[0] == section)
+        if abs(difference) > 64:  # a string that is the end of another is counted with both
+            raise Failure(f"{program}.map: {section} has {difference} bytes that are nobody's")
+    return parts
+
+
+def measure(target, program, main):
+    """What a program takes; main is the name of the object that is not counted as code."""
+    size = Size(0, 0, 0, 0, dict(run(target, program))["stack"])
+    for section, place, count in read_map(program):
+        if section in RAM and place not in OWN:
+            size.ram += count
+        if section in FLASH:
+            if place == "m":
+                size.libm += count
+            elif place in ("c_nano", "gcc"):
+                size.library += count
+            elif place not in (*OWN, main):
+                size.code += count
     return size
