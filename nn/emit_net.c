@@ -222,7 +222,7 @@ static void put_names(emission *e, const char *what, size_t n,
                       const char *(*get)(const nn_model *model, size_t i))
 {
     text *to = &e->declarations;
-    if (n == 0 || get(e->model, 0) == NULL)
+    if (n == 0 || e->model->feature_names == NULL)
         return;
     put(to, "#define %s_%s_NAMES \\\n    { \\\n", e->capitals, what);
     for (size_t i = 0; i < n; i++) {
@@ -246,8 +246,9 @@ static void put_shape(emission *e)
         has_classes ? "the probabilities of the classes" : "what it predicts");
     put(to, "enum { %s_INPUTS = %zu, %s_OUTPUTS = %zu, %s_PARAMETERS = %zu };\n", e->capitals,
         nn_model_inputs(model), e->capitals, count_told(e), e->capitals, model->parameter_count);
-    put(to, "/* Names, for arrays: static const char *const names[] = %s_%s_NAMES; */\n",
-        e->capitals, has_classes ? "CLASS" : "FEATURE");
+    if (model->feature_names != NULL)
+        put(to, "/* Names, for arrays: static const char *const names[] = %s_%s_NAMES; */\n",
+            e->capitals, has_classes ? "CLASS" : "FEATURE");
     put_names(e, "FEATURE", nn_model_inputs(model), nn_model_feature_name);
     put_names(e, "CLASS", nn_model_classes(model), nn_model_class_name);
     put(to, "\n");
@@ -274,8 +275,9 @@ static void put_class(emission *e)
         e->name, type, count_told(e));
 }
 
-/* A step downhill, which is the function for the gradient with a scale. */
-static ag_status put_step(emission *e, const ag_c_function *gradient)
+/* A step downhill, which is the function for the gradient with a scale. (A file may have a
+ * NAME_step: that gate.) */
+static ag_status put_learning(emission *e, const ag_c_function *gradient)
 {
     const char *type = name_type(e);
     size_t workspace;
@@ -296,7 +298,7 @@ static ag_status put_step(emission *e, const ag_c_function *gradient)
         put(&e->declarations, " workspace has %s_GRADIENT_WORKSPACE numbers.", e->capitals);
     put(&e->declarations, " */\n");
     text head = {0};
-    put(&head, "%s %s_step(%s *parameters, const %s *row, %s rate", type, e->name, type, type,
+    put(&head, "%s %s_learn(%s *parameters, const %s *row, %s rate", type, e->name, type, type,
         type);
     if (takes)
         put(&head, ", %s *workspace", type);
@@ -327,7 +329,7 @@ static ag_status write_file(emission *e, FILE *source, FILE *header)
         {.name = e->gradient_name, .program = e->trainer, .scaled = true}};
     put_shape(e);
     put_class(e);
-    ag_status status = e->loss == NULL ? AG_OK : put_step(e, &functions[1]);
+    ag_status status = e->loss == NULL ? AG_OK : put_learning(e, &functions[1]);
     if (status != AG_OK)
         return status;
     if (e->declarations.failed || e->definitions.failed)

@@ -516,11 +516,11 @@ typedef struct nn_emit_options {
  * and is to be copied from there, and there is one step of nn_sgd(rate) on one sample:
  *
  *     void NAME(const real *shared, const real *each, real *map, real *workspace)
- *     real NAME_step(real *parameters, const real *row, real rate, real *workspace)
+ *     real NAME_learn(real *parameters, const real *row, real rate, real *workspace)
  *     void NAME_gradient(const real *shared, const real *each, real *sum, real *map, real scale,
  *                        real *workspace)
  *
- * A row is the features and then the number of the class, or the numbers to be predicted. NAME_step
+ * A row is the features and then the number of the class, or the numbers to be predicted. NAME_learn
  * returns the loss as it was before; NAME_gradient, which it calls, puts that into map, and adds
  * scale times the gradient to sum, so that batches and momentum can be had as well. Workspaces have
  * NAME_WORKSPACE, NAME_GRADIENT_WORKSPACE numbers; if that would be none, and with
