@@ -169,8 +169,10 @@ static int refuse_options(const command_line *a, const char *const *names, const
 /* ---- Expressions ----------------------------------------------------------------------------- */
 
 /* What the header says of the outputs. The expression is in it where it is short. */
-static char *describe_outputs(const circuit *c, bool gradient, bool hessian)
+static char *describe_outputs(const circuit *c)
 {
+    const bool gradient = c->n > 0 && has_option(c->arguments, "gradient");
+    const bool hessian = c->n > 0 && has_option(c->arguments, "hessian");
     enum {
         SHOWN = 72
     };
@@ -182,13 +184,13 @@ static char *describe_outputs(const circuit *c, bool gradient, bool hessian)
     for (char *at = shown; (at = strstr(at, "*/")) != NULL;)
         at[1] = '?';
     size_t used = (size_t)snprintf(text, size, "/* map is %s", shown);
-    if (gradient && c->n > 0) {
+    if (gradient) {
         used += (size_t)snprintf(text + used, size - used, ",\n * then its derivative for");
         for (size_t i = 0; i < c->n; i++)
             used += (size_t)snprintf(text + used, size - used, "%s%s", i == 0 ? " " : ", ",
                                      c->names[i]);
     }
-    if (hessian && c->n > 0)
+    if (hessian)
         used += (size_t)snprintf(text + used, size - used,
                                  ",\n * %sits second derivatives, %zu x %zu, row by row",
                                  gradient ? "and then " : "then ", c->n, c->n);
@@ -204,7 +206,7 @@ static int write_expression(emitting *e, const circuit *c, size_t count, const a
         NULL);
     if (program == NULL)
         return fail_circuit(c);
-    char *words = describe_outputs(c, has_option(a, "gradient"), has_option(a, "hessian"));
+    char *words = describe_outputs(c);
     const ag_c_function function = {
         .name = e->name, .program = program, .batch = has_option(a, "batch")};
     const ag_emit_options options = {.use_float = has_option(a, "float"),
@@ -223,8 +225,8 @@ static int write_expression(emitting *e, const circuit *c, size_t count, const a
 
 static int emit_circuit(emitting *e, const circuit *c)
 {
-    const bool gradient = has_option(e->arguments, "gradient");
-    const bool hessian = has_option(e->arguments, "hessian");
+    const bool gradient = c->n > 0 && has_option(e->arguments, "gradient");
+    const bool hessian = c->n > 0 && has_option(e->arguments, "hessian");
     ag_value *outputs = allocate(1 + c->n + c->n * c->n, sizeof(*outputs));
     size_t count = 1;
     int status = DONE;
