@@ -561,7 +561,7 @@ static void put_declaration(agi_c_file *file, agi_text *to, const agi_c_unit *un
     agi_text_put(to, ";\n\n");
 }
 
-static void put_declarations(agi_c_file *file, agi_text *to)
+static void put_declarations(agi_c_file *file, agi_text *to, const ag_emit_options *options)
 {
     agi_text_put(to, "#include <stddef.h>\n\n"
                      "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n");
@@ -573,10 +573,12 @@ static void put_declarations(agi_c_file *file, agi_text *to)
     for (uint32_t i = 0; i < file->units_count; i++)
         if (file->units[i]->function != NULL)
             put_declaration(file, to, file->units[i]);
+    if (options->declarations != NULL)
+        agi_text_put(to, "%s", options->declarations);
     agi_text_put(to, "#ifdef __cplusplus\n}\n#endif\n");
 }
 
-static void put_header(agi_c_file *file, agi_text *to)
+static void put_header(agi_c_file *file, agi_text *to, const ag_emit_options *options)
 {
     agi_text_put(to, "/* Made by Wengert %s; numbers are %s. */\n#ifndef ", ag_version(),
                  name_type(file));
@@ -584,23 +586,26 @@ static void put_header(agi_c_file *file, agi_text *to)
     agi_text_put(to, "_H\n#define ");
     put_capitals(to, file->gates.library.prefix);
     agi_text_put(to, "_H\n\n");
-    put_declarations(file, to);
+    put_declarations(file, to, options);
     agi_text_put(to, "\n#endif\n");
 }
 
-static void put_source(agi_c_file *file, agi_text *to, const char *header_name)
+static void put_source(agi_c_file *file, agi_text *to, const ag_emit_options *options)
 {
+    const char *header_name = options->header_name;
     agi_text_put(to, "/* Made by Wengert %s; numbers are %s. */\n", ag_version(), name_type(file));
     if (header_name != NULL)
         agi_text_put(to, "#include \"%s\"\n\n#include <math.h>\n", header_name);
     else
         agi_text_put(to, "#include <math.h>\n");
     if (header_name == NULL)
-        put_declarations(file, to);
+        put_declarations(file, to, options);
     agi_text_put(to, "\n");
     agi_put_c_gates(to, &file->gates);
     agi_text_append(to, file->tables.chars, file->tables.count);
     agi_text_append(to, file->functions.chars, file->functions.count);
+    if (options->definitions != NULL)
+        agi_text_put(to, "%s", options->definitions);
     if (to->count > 0 && to->chars[to->count - 1] == '\n')
         to->count--; /* the empty line at its end */
 }
@@ -675,6 +680,23 @@ static ag_status check_closures(const agi_c_file *file, ag_error_details *error)
     return AG_OK;
 }
 
+static void open_file(agi_c_file *file, agi_memory *memory, size_t count,
+                      const ag_c_function *functions, const ag_emit_options *options)
+{
+    *file = (agi_c_file){
+        .memory = memory,
+        .gates = {.library = {.use_float = options->use_float,
+                              .small_libm = options->small_libm,
+                              .prefix = functions[0].name}},
+        .tables = {.memory = memory},
+        .functions = {.memory = memory},
+        .branches = {.memory = memory},
+        .static_workspace = options->static_workspace,
+    };
+    for (size_t i = 0; i < count && !file->failed; i++)
+        add_function(file, &functions[i]);
+}
+
 static ag_status write_text(const agi_text *text, FILE *to)
 {
     return fwrite(text->chars, 1, text->count, to) == text->count ? agi_finish_file(to) : AG_IO;
@@ -692,9 +714,9 @@ static ag_status emit(agi_c_file *file, const ag_emit_options *options, FILE *so
     if (status == AG_OK) {
         for (uint32_t i = file->units_count; i-- > 0 && !file->failed;)
             agi_put_c_unit(file, file->units[i]);
-        put_source(file, &to_source, options->header_name);
+        put_source(file, &to_source, options);
         if (header != NULL)
-            put_header(file, &to_header);
+            put_header(file, &to_header, options);
         if (file->failed || file->tables.failed || file->functions.failed ||
             file->branches.failed || to_source.failed || to_header.failed)
             status = AG_OUT_OF_MEMORY;
@@ -728,19 +750,30 @@ ag_status ag_emit_c(size_t count, const ag_c_function *functions, const ag_emit_
                       header == NULL ? "there is no file for the header %.60s"
                                      : "the header has no name%.0s",
                       header == NULL ? options->header_name : "");
-    agi_c_file file = {
-        .memory = &memory,
-        .gates = {.library = {.use_float = options->use_float,
-                              .small_libm = options->small_libm,
-                              .prefix = functions[0].name}},
-        .tables = {.memory = &memory},
-        .functions = {.memory = &memory},
-        .branches = {.memory = &memory},
-        .static_workspace = options->static_workspace,
-    };
-    for (size_t i = 0; i < count && !file.failed; i++)
-        add_function(&file, &functions[i]);
+    agi_c_file file;
+    open_file(&file, &memory, count, functions, options);
     status = emit(&file, options, source, header, error);
+    agi_close_c_file(&file);
+    return status;
+}
+
+ag_status ag_measure_c(const ag_c_function *function, size_t *numbers, ag_error_details *error)
+{
+    static const ag_emit_options defaults = {0};
+    agi_memory memory = {0};
+    agi_set_details(error, AG_OK, "%s", "");
+    ag_status status = check_functions(1, function, error);
+    if (status != AG_OK)
+        return status;
+    agi_c_file file;
+    open_file(&file, &memory, 1, function, &defaults);
+    agi_measure_c_units(&file);
+    if (file.failed) {
+        status = AG_OUT_OF_MEMORY;
+        agi_set_details(error, status, "ag_measure_c: %s", ag_strerror(status));
+    } else {
+        *numbers = file.units[0]->workspace;
+    }
     agi_close_c_file(&file);
     return status;
 }

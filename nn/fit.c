@@ -155,41 +155,6 @@ typedef struct training {
     nn_random random; /* of the order */
 } training;
 
-/* NULL, or why a loss of the list is not for this model and data. */
-static const char *doubt_loss(const nn_model *model, const nn_dataset *data, nn_loss loss)
-{
-    enum {
-        NUMBERS,
-        PROBABILITIES,
-        LOGITS,
-        CLASS_LOGITS,
-        SCORES
-    };
-    static const struct {
-        nn_loss loss;
-        int takes;
-    } losses[] = {
-#define NN_X(NAME, name, takes, formula) {nn_##name, takes},
-        NN_LOSS_LIST(NN_X)
-#undef NN_X
-    };
-    const bool one = nn_model_outputs(model) == 1;
-    for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++) {
-        if (losses[i].loss != loss)
-            continue;
-        if (losses[i].takes == PROBABILITIES)
-            return "this loss takes probabilities, and the model's outputs are logits: there are "
-                   "binary_cross_entropy_logits and softmax_cross_entropy for those";
-        if (losses[i].takes == CLASS_LOGITS && one)
-            return "softmax cross-entropy wants an output for each class, and the model has one: "
-                   "there is binary_cross_entropy_logits for that";
-        if (losses[i].takes == NUMBERS && one && data->classes > 0)
-            return "this loss draws the output to 0 and 1, and a single output tells classes apart "
-                   "at 0: there are binary_cross_entropy_logits and hinge for that";
-    }
-    return NULL;
-}
-
 static ag_status choose_options(const nn_model *model, const nn_dataset *data,
                                 const nn_fit_options *options, nn_fit_options *chosen,
                                 nn_error *error)
@@ -200,7 +165,7 @@ static ag_status choose_options(const nn_model *model, const nn_dataset *data,
         if (status != AG_OK)
             return status;
     }
-    chosen->loss = nni_choose_loss(model, data, chosen->loss);
+    chosen->loss = nni_choose_loss(model, data->classes, chosen->loss);
     if (chosen->optimizer.step == NULL)
         chosen->optimizer = nn_adam(0.01);
     if (chosen->epochs == 0)
@@ -215,7 +180,7 @@ static ag_status choose_options(const nn_model *model, const nn_dataset *data,
         return nni_fail(error, AG_INVALID_ARGUMENT, "%zu threads are too many", chosen->threads);
     if (chosen->patience > 0 && chosen->held_out == NULL)
         return nni_fail(error, AG_INVALID_ARGUMENT, "patience wants held_out, and that is NULL");
-    const char *doubt = doubt_loss(model, data, chosen->loss);
+    const char *doubt = nni_doubt_loss(nn_model_outputs(model), data->classes, chosen->loss);
     if (doubt != NULL)
         return nni_fail(error, AG_INVALID_ARGUMENT, "%s", doubt);
     return nni_check_optimizer(&chosen->optimizer, error);

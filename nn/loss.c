@@ -10,11 +10,20 @@
 
 /* ---- The list -------------------------------------------------------------------------------- */
 
+enum {
+    NUMBERS,
+    PROBABILITIES,
+    LOGITS,
+    CLASS_LOGITS,
+    SCORES
+};
+
 static const struct {
     const char *name;
     nn_loss loss;
+    int takes;
 } losses[] = {
-#define NN_X(NAME, name, takes, formula) {#name, nn_##name},
+#define NN_X(NAME, name, takes, formula) {#name, nn_##name, takes},
     NN_LOSS_LIST(NN_X)
 #undef NN_X
 };
@@ -32,6 +41,24 @@ nn_loss nni_find_loss(const char *name)
     for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++)
         if (strcmp(losses[i].name, name) == 0)
             return losses[i].loss;
+    return NULL;
+}
+
+const char *nni_doubt_loss(size_t outputs, size_t classes, nn_loss loss)
+{
+    for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++) {
+        if (losses[i].loss != loss)
+            continue;
+        if (losses[i].takes == PROBABILITIES)
+            return "this loss takes probabilities, and the model's outputs are logits: there are "
+                   "binary_cross_entropy_logits and softmax_cross_entropy for those";
+        if (losses[i].takes == CLASS_LOGITS && outputs == 1)
+            return "softmax cross-entropy wants an output for each class, and the model has one: "
+                   "there is binary_cross_entropy_logits for that";
+        if (losses[i].takes == NUMBERS && outputs == 1 && classes > 0)
+            return "this loss draws the output to 0 and 1, and a single output tells classes apart "
+                   "at 0: there are binary_cross_entropy_logits and hinge for that";
+    }
     return NULL;
 }
 

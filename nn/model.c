@@ -312,11 +312,11 @@ ag_status nni_check_fit(const nn_model *model, const nn_dataset *data, nn_error 
     return model->feature_names == NULL ? AG_OK : check_kind(model, data, error);
 }
 
-nn_loss nni_choose_loss(const nn_model *model, const nn_dataset *data, nn_loss loss)
+nn_loss nni_choose_loss(const nn_model *model, size_t classes, nn_loss loss)
 {
     if (loss != NULL)
         return loss;
-    if (data->classes == 0)
+    if (classes == 0)
         return nn_mean_squared_error;
     return nn_model_outputs(model) == 1 ? nn_binary_cross_entropy_logits : nn_softmax_cross_entropy;
 }

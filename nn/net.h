@@ -144,8 +144,11 @@ ag_status nni_check_fit(const nn_model *model, const nn_dataset *data, nn_error 
 /* The name in NN_LOSS_LIST, NULL for a loss that is not there; and the other way round. loss.c */
 const char *nni_loss_name(nn_loss loss);
 nn_loss nni_find_loss(const char *name);
+/* NULL, or why a loss of the list is not for a model with so many outputs and data with so many
+ * classes (0: numbers). */
+const char *nni_doubt_loss(size_t outputs, size_t classes, nn_loss loss);
 /* The loss that NULL stands for. */
-nn_loss nni_choose_loss(const nn_model *model, const nn_dataset *data, nn_loss loss);
+nn_loss nni_choose_loss(const nn_model *model, size_t classes, nn_loss loss);
 
 /* ---- Files: whole_file.c, save.c, load.c ----------------------------------------------------- */
 

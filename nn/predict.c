@@ -274,7 +274,7 @@ double nn_mean_loss(const nn_model *model, const nn_dataset *data, nn_loss loss,
         return (double)NAN;
     judging j = {.task = {.model = model,
                           .data = data,
-                          .loss = nni_choose_loss(model, data, loss),
+                          .loss = nni_choose_loss(model, data->classes, loss),
                           .loss_context = loss_context}};
     ag_status status = nni_judge_open(&j.judge, &j.task);
     if (status == AG_OK)

@@ -133,7 +133,7 @@ ag_status nn_loss_gradient(const nn_model *model, const nn_dataset *data, size_t
                             data->rows);
     nni_task task = {.model = model,
                      .data = data,
-                     .loss = nni_choose_loss(model, data, loss),
+                     .loss = nni_choose_loss(model, data->classes, loss),
                      .loss_context = loss_context,
                      .error = error};
     nni_tape tape;

@@ -9,6 +9,7 @@ Whatever holds for every command is taken from the program's own help, so that a
 tested the day it is listed.
 """
 
+import ctypes
 import json
 import math
 import os
@@ -361,6 +362,139 @@ class Gates(Case):
 
 
 # ---- What expressions come from --------------------------------------------------------------------
+
+
+class Emit(Case):
+    """What comes out is compiled as a user would, loaded, and called."""
+
+    STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wdouble-promotion",
+              "-Werror"]
+
+    def setUp(self):
+        super().setUp()
+        self.compiler = os.environ.get("CC", "cc").split()
+        if shutil.which(self.compiler[0]) is None:
+            self.skipTest("no C compiler")
+
+    def emit(self, *arguments, **options):
+        return self.succeed("emit", *arguments, cwd=self.scratch, **options)
+
+    def load(self, source):
+        """A file of the scratch directory as an object of ctypes."""
+        made = self.scratch / (source + ".so")
+        result = subprocess.run(
+            [*self.compiler, *self.STRICT, "-O1", "-shared", "-fPIC", "-o", made, source, "-lm"],
+            cwd=self.scratch, stderr=subprocess.PIPE)
+        self.assertEqual(result.returncode, 0, result.stderr.decode())
+        return ctypes.CDLL(str(made))
+
+    def call(self, function, inputs, outputs, number=ctypes.c_double, batch=None):
+        each = (number * len(inputs))(*inputs)
+        out = (number * outputs)()
+        function.restype = None
+        function(*([ctypes.c_size_t(batch)] if batch is not None else []),
+                 *([each] if inputs else []), out)
+        return list(out)
+
+    def test_gradient(self):
+        self.assertEqual(self.emit("log(x*y) + x", "y", "x", "--gradient", "-o", "f.c"), "")
+        header = (self.scratch / "f.h").read_text()
+        self.assertIn("void f(const double each[2], double map[3]);", header)
+        self.assertIn("map is log(x*y) + x,\n * then its derivative for y, x */", header)
+        values = self.call(self.load("f.c").f, [3, 2], 3)
+        for value, expected in zip(values, [math.log(6) + 2, 1 / 3, 1.5]):
+            self.assertTrue(math.isclose(value, expected, rel_tol=1e-15), values)
+
+    def test_hessian_and_found_inputs(self):
+        # inputs in the order in which they appear, whatever was bound before
+        self.emit("a = y*x # x*/y\n a^2 + pi*0", "--hessian", "--name", "g", "-o", "square.c")
+        header = (self.scratch / "square.h").read_text()
+        self.assertIn("inputs: y, x\n", header)
+        self.assertNotIn("x*/y", header)
+        value, yy, yx, xy, xx = self.call(self.load("square.c").g, [3, 2], 5)
+        self.assertEqual([value, yy, yx, xy, xx], [36, 8, 24, 24, 18])
+
+    def test_float_and_batch(self):
+        self.emit("tanh(w*x)", "w", "x", "--gradient", "--float", "--batch", "-o", "t.c")
+        rows = [0.5, 1.5, -0.25, 3, 1, 0]
+        values = self.call(self.load("t.c").t, rows, 9, ctypes.c_float, 3)
+        for i in range(3):
+            w, x = rows[2 * i : 2 * i + 2]
+            y = math.tanh(w * x)
+            for value, expected in zip(values[3 * i :], [y, (1 - y * y) * x, (1 - y * y) * w]):
+                self.assertTrue(math.isclose(value, expected, rel_tol=1e-6, abs_tol=1e-7))
+
+    def test_standard_output(self):
+        text = self.emit("x^2 + expm1(x)", "--small-libm", "--static-workspace")
+        self.assertEqual(text, self.emit("x^2 + expm1(x)", "--small-libm", "--static-workspace"))
+        self.assertNotIn("#include \"", text)
+        (self.scratch / "out.c").write_text(text)
+        (value,) = self.call(self.load("out.c").f, [2], 1)
+        self.assertTrue(math.isclose(value, 4 + math.expm1(2), rel_tol=1e-14))
+        self.assertEqual(sorted(path.name for path in self.scratch.iterdir()),
+                         ["out.c", "out.c.so"])
+
+    def test_no_inputs(self):
+        self.emit("2*3", "--gradient", "-o", "six.c")
+        self.assertEqual(self.call(self.load("six.c").six, [], 1), [6])
+
+    def test_names_of_files(self):
+        (self.scratch / "text").write_text("x + 1")
+        for file, name in [("log.c", "log_"), ("2-norm.c", "f2_norm"), ("_x.c", "f_x"),
+                           ("for.c", "for_"), ("a b.c", "a_b"),
+                           ("n" * 100 + ".c", "n" * 48)]:
+            self.emit("--file", "text", "-o", file)
+            self.assertEqual(self.call(self.load(file)[name], [1], 1), [2], file)
+            self.assertTrue((self.scratch / (file[:-1] + "h")).exists())
+
+    def test_files_are_whole(self):
+        (self.scratch / "f.c").write_text("old")
+        self.refuse(MISUSED, "emit", "x +", "-o", "f.c", cwd=self.scratch)
+        self.refuse(FAILED, "emit", "x", "-o", "nowhere/f.c", cwd=self.scratch)
+        (self.scratch / "f.h").mkdir()
+        self.assertIn("f.h", self.refuse(FAILED, "emit", "x", "-o", "f.c", cwd=self.scratch))
+        self.assertEqual((self.scratch / "f.c").read_text(), "old")
+        (self.scratch / "f.h").rmdir()
+        self.emit("x", "-o", "f.c")
+        self.assertEqual(sorted(path.name for path in self.scratch.iterdir()), ["f.c", "f.h"])
+        (self.scratch / "own.c").write_text("x")
+        self.assertIn("over", self.refuse(MISUSED, "emit", "-f", "own.c", "-o", "own.c",
+                                          cwd=self.scratch))
+        self.assertEqual((self.scratch / "own.c").read_text(), "x")
+        if os.path.exists("/dev/full"):
+            with open("/dev/full", "wb") as full:
+                self.assertEqual(run("emit", "x", stdout=full).returncode, FAILED)
+
+    @needs_json
+    def test_json(self):
+        self.assertEqual(
+            json.loads(self.emit("x*y", "--gradient", "-o", "p.c", "--json")),
+            {"source": "p.c", "header": "p.h", "function": "p", "inputs": ["x", "y"],
+             "outputs": 3})
+
+    def test_misuse(self):
+        for said, *arguments in [
+            ("expression is missing",),
+            ("twice", "x", "x", "x"),
+            ("expected the name", "x", "x=2"),
+            ("expected the name", "log(x)", "log"),
+            ('unknown name "y": no such input', "x*y", "x"),
+            ("unknown gate", "zzzzzz(x)"),
+            ("should end in one of .c", "x", "-o", "f.cpp"),
+            ("can name the header", "x", "-o", 'a"b.c'),
+            ("--name 2d", "x", "--name", "2d"),
+            ("--name int", "x", "--name", "int"),
+            ("--name tanh", "x", "--name", "tanh"),
+            ("--name ", "x", "--name", ""),
+            ("at most 48", "x", "--name", "n" * 49),
+            ("--train is for a saved net", "x", "--train"),
+            ("--loss is for a saved net", "x", "--loss", "hinge"),
+            ("--loss", "x", "--loss", "mean"),
+            ("wants --output", "x", "--json"),
+        ]:
+            self.assertIn(said, self.refuse(MISUSED, "emit", *arguments, cwd=self.scratch),
+                          arguments)
+        self.assertEqual(list(self.scratch.iterdir()), [])
 
 
 class Sources(Case):

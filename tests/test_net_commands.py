@@ -8,11 +8,13 @@ same file, byte for byte, as one that was left alone.
 """
 
 import csv
+import ctypes
 import json
 import math
 import os
 import pathlib
 import random
+import shutil
 import signal
 import struct
 import subprocess
@@ -312,6 +314,72 @@ class Life(unittest.TestCase):
         text = self.run_it("draw", "net.safetensors", "x0=5", "--fold", "1")[0]
         self.assertIn("layer", text)
         self.refuse(["x9", "feature"], "draw", "net.safetensors", "x9=5")
+
+    def compile(self, source):
+        compiler = os.environ.get("CC", "cc").split()
+        if shutil.which(compiler[0]) is None:
+            self.skipTest("no C compiler")
+        made = self.scratch / "emitted.so"
+        result = subprocess.run(
+            [*compiler, "-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Werror",
+             "-shared", "-fPIC", "-o", made, source, "-lm"],
+            cwd=self.scratch, stderr=subprocess.PIPE)
+        self.assertEqual(result.returncode, 0, result.stderr.decode())
+        return ctypes.CDLL(str(made))
+
+    def test_emits_what_it_predicts(self):
+        self.train("iris.safetensors", "--epochs", "30")
+        with open(self.scratch / "new.csv", "w", encoding="ascii") as file:
+            csv.writer(file).writerows(row[:4] for row in self.rows)
+        listed = self.read_json("predict", "iris.safetensors", "new.csv")
+        told = self.read_json("emit", "iris.safetensors", "--static-workspace", "-o", "iris_net.c")
+        self.assertEqual(told, {"source": "iris_net.c", "header": "iris_net.h",
+                                "function": "iris_net", "inputs": ["x0", "x1", "x2", "x3"],
+                                "outputs": 3})
+        net = self.compile("iris_net.c")
+        for row, said in zip(self.rows, listed["predictions"]):
+            each = (ctypes.c_double * 4)(*map(float, row[:4]))
+            probabilities = (ctypes.c_double * 3)()
+            net.iris_net(each, probabilities)
+            for k in range(3):
+                self.close(probabilities[k], said["probabilities"][k])
+            self.assertEqual(listed["classes"][net.iris_net_class(probabilities)], said["class"])
+
+    def test_emits_what_learns(self):
+        self.train("iris.safetensors", "--epochs", "2")
+        out = self.run_it("emit", "iris.safetensors", "--train", "--float", "--static-workspace")[0]
+        (self.scratch / "out.c").write_text(out)
+        self.assertIn("softmax_cross_entropy", out)
+        net = self.compile("out.c")
+        number = ctypes.c_float
+        first = (number * 131).in_dll(net, "iris_shared")
+        parameters = (number * 131)(*first)
+        net.iris_learn.restype = number
+        classes = self.read_json("show", "iris.safetensors")["classes"]
+        losses = []
+        for _ in range(30):
+            losses.append(sum(
+                net.iris_learn(parameters, (number * 5)(*map(float, row[:4]),
+                                                        classes.index(row[4])), number(0.02))
+                for row in self.rows))
+        self.assertLess(losses[-1], 0.3 * losses[0])
+        self.assertNotEqual(list(parameters), list(first))
+        other = self.run_it("emit", "iris.safetensors", "--train", "--loss", "hinge")[0]
+        self.assertIn("(hinge)", other)
+
+    def test_emit_refuses(self):
+        self.train("iris.safetensors", "--epochs", "2")
+        for said, *arguments in [
+            ("need no names", "x0"),
+            ("--loss is for --train", "--loss", "hinge"),
+            ("--gradient is for an expression", "--gradient"),
+            ("--hessian is for an expression", "--hessian"),
+            ("--batch is for an expression", "--batch"),
+            ("--file is for an expression", "--file", "iris.csv"),
+            ("should end", "-o", "iris.safetensors"),
+        ]:
+            self.refuse([said], "emit", "iris.safetensors", *arguments)
+        self.refuse(["nothing.safetensors"], "emit", "nothing.safetensors", status=FAILED)
 
     def test_refuses(self):
         (self.scratch / "bad.csv").write_text("1,2,a\n1,x,b\n")

@@ -64,7 +64,7 @@ static int check(const circuit *c)
 static int run(const command_line *arguments)
 {
     circuit c;
-    int status = open_circuit(&c, arguments, false);
+    int status = open_circuit(&c, arguments, NUMBERS);
     if (status == DONE)
         status = check(&c);
     close_circuit(&c);

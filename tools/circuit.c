@@ -78,6 +78,36 @@ bool read_input_number(const circuit *c, const char *operand, size_t length, con
     return false;
 }
 
+/* Makes a variable of this name, whose numbers go from low to high. */
+static int add_input(circuit *c, size_t length, const char *name, double low, double high)
+{
+    if (c->n == c->capacity) {
+        c->capacity = c->capacity * 2 + 8;
+        c->inputs = resize(c->inputs, c->capacity, sizeof(*c->inputs));
+        c->names = resize(c->names, c->capacity, sizeof(*c->names));
+        c->low = resize(c->low, c->capacity, sizeof(*c->low));
+        c->high = resize(c->high, c->capacity, sizeof(*c->high));
+    }
+    char *copy = c->names[c->n] = allocate(length + 1, 1);
+    memcpy(copy, name, length);
+    c->low[c->n] = low;
+    c->high[c->n] = high;
+    c->inputs[c->n++] =
+        ag_variable(c->graph, (ag_real)(low == high ? low : low + (high - low) / 2));
+    if (!ag_is_null(ag_find(c->graph, copy)))
+        return fail(c->arguments, MISUSED, "%s is given twice", copy);
+    (void)ag_name(c->inputs[c->n - 1], copy);
+    return DONE;
+}
+
+/* NAME */
+static int read_name(circuit *c, const char *operand)
+{
+    if (!is_input_name(strlen(operand), operand))
+        return fail(c->arguments, MISUSED, "\"%.60s\": expected the name of an input", operand);
+    return add_input(c, strlen(operand), operand, 0, 0);
+}
+
 /* NAME=NUMBER, or NAME=LOW:HIGH */
 static int read_input(circuit *c, const char *operand, bool ranges)
 {
@@ -101,27 +131,36 @@ static int read_input(circuit *c, const char *operand, bool ranges)
         return MISUSED;
     if (colon != NULL && !(low < high && isfinite(high - low)))
         return fail(a, MISUSED, "\"%.60s\": a range goes from a number to a larger one", operand);
-    char *name = c->names[c->n] = allocate(length + 1, 1);
-    memcpy(name, operand, length);
-    c->low[c->n] = low;
-    c->high[c->n] = high;
-    c->inputs[c->n++] =
-        ag_variable(c->graph, (ag_real)(colon == NULL ? low : low + (high - low) / 2));
-    if (!ag_is_null(ag_find(c->graph, name)))
-        return fail(a, MISUSED, "%s is given twice", name);
-    (void)ag_name(c->inputs[c->n - 1], name);
-    return DONE;
+    return add_input(c, length, operand, low, high);
 }
 
 /* ---- Life ------------------------------------------------------------------------------------ */
 
-static int record(circuit *c)
+/* A name that the command line has not: it is an input. */
+static ag_value take_name(void *user, size_t length, const char *name)
+{
+    circuit *c = user;
+    (void)add_input(c, length, name, 0, 0);
+    return c->inputs[c->n - 1];
+}
+
+static ag_value take_no_name(void *user, size_t length, const char *name)
+{
+    (void)user;
+    (void)length;
+    (void)name;
+    return ag_find(NULL, NULL);
+}
+
+static int record(circuit *c, input_kind kind)
 {
     expression_input *inputs = allocate(c->n, sizeof(*inputs));
     for (size_t i = 0; i < c->n; i++)
         inputs[i] = (expression_input){c->names[i], c->inputs[i]};
     expression_error error;
-    c->root = record_expression(c->graph, c->length, c->text, c->n, inputs, &error);
+    explain_name *const explain = kind != NAMES ? NULL : c->n == 0 ? take_name : take_no_name;
+    c->root =
+        record_open_expression(c->graph, c->length, c->text, c->n, inputs, explain, c, &error);
     free(inputs);
     if (!ag_is_null(c->root))
         return DONE;
@@ -130,7 +169,7 @@ static int record(circuit *c)
     return error.status == AG_PARSE || error.status == AG_INVALID_ARGUMENT ? MISUSED : FAILED;
 }
 
-int open_circuit(circuit *c, const command_line *a, bool ranges)
+int open_circuit(circuit *c, const command_line *a, input_kind kind)
 {
     *c = (circuit){.arguments = a, .digits = 6};
     uint64_t digits = 6;
@@ -143,16 +182,12 @@ int open_circuit(circuit *c, const command_line *a, bool ranges)
     c->graph = ag_graph_new(NULL);
     if (c->graph == NULL)
         end_without_memory();
-    const size_t most = a->count - first;
-    c->inputs = allocate(most, sizeof(*c->inputs));
-    c->names = allocate(most, sizeof(*c->names));
-    c->low = allocate(most, sizeof(*c->low));
-    c->high = allocate(most, sizeof(*c->high));
     for (size_t i = first; status == DONE && i < a->count; i++)
-        status = read_input(c, a->operands[i], ranges);
+        status = kind == NAMES ? read_name(c, a->operands[i])
+                               : read_input(c, a->operands[i], kind == RANGES);
     if (status == DONE && ag_error(c->graph) != AG_OK)
         status = fail_circuit(c);
-    return status == DONE ? record(c) : status;
+    return status == DONE ? record(c, kind) : status;
 }
 
 void close_circuit(circuit *c)

@@ -22,11 +22,18 @@
     }
 #define EXPRESSION_OPERANDS "EXPRESSION [NAME=NUMBER]..."
 
+/* What stands behind the expression. */
+typedef enum input_kind {
+    NUMBERS, /* NAME=NUMBER */
+    RANGES,  /* NAME=LOW:HIGH as well; the middle is taken */
+    NAMES    /* NAME, and 0 is taken. Without any: the expression's, as they appear in it */
+} input_kind;
+
 typedef struct circuit {
     const command_line *arguments;
     ag_graph *graph;
     ag_value root;
-    size_t n; /* inputs, in the order of the command line */
+    size_t n, capacity; /* inputs, in the order of the command line */
     ag_value *inputs;
     char **names;
     double *low, *high; /* NAME=LOW:HIGH; the same number twice for NAME=NUMBER */
@@ -36,9 +43,8 @@ typedef struct circuit {
     int digits; /* of numbers, from --digits */
 } circuit;
 
-/* Reads and records. Inputs with a range (only where `ranges` allows them) get its middle. A status
- * of the program; close it, whether it opened or not. */
-int open_circuit(circuit *circuit, const command_line *arguments, bool ranges);
+/* Reads and records. A status of the program; close it, whether it opened or not. */
+int open_circuit(circuit *circuit, const command_line *arguments, input_kind kind);
 void close_circuit(circuit *circuit);
 
 /* Reads the number of an operand, length bytes of text in it. false: it is none that ag_real holds,

@@ -59,7 +59,8 @@ typedef struct subcommand {
     X(train)                                                                                       \
     X(predict)                                                                                     \
     X(test)                                                                                        \
-    X(show)
+    X(show)                                                                                        \
+    X(emit)
 
 #define COMMAND_X(name) extern const subcommand name##_command;
 COMMAND_LIST(COMMAND_X)

@@ -79,8 +79,8 @@ static int draw(const circuit *c)
 static int run(const command_line *arguments)
 {
     circuit c;
-    int status =
-        names_net(arguments) ? open_net_circuit(&c, arguments) : open_circuit(&c, arguments, false);
+    int status = names_net(arguments) ? open_net_circuit(&c, arguments)
+                                      : open_circuit(&c, arguments, NUMBERS);
     if (status == DONE)
         status = draw(&c);
     close_circuit(&c);

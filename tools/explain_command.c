@@ -58,7 +58,7 @@ static int explain(const circuit *c)
 static int run(const command_line *arguments)
 {
     circuit c;
-    int status = open_circuit(&c, arguments, false);
+    int status = open_circuit(&c, arguments, NUMBERS);
     if (status == DONE)
         status = explain(&c);
     close_circuit(&c);

@@ -194,6 +194,8 @@ typedef struct parser {
     const char *text;
     size_t length;
     bool numbers_only;
+    explain_name *explain;
+    void *user;
     expression_error *error;
 
     symbol *symbols, *fixed; /* the table; the inputs', gates' and constants' members of it */
@@ -483,6 +485,7 @@ struct symbol {
     unsigned which; /* its line in gates or constants */
     bool constant;  /* BOUND, MATHEMATICAL: made of numbers alone */
     bool lost;
+    bool owned;     /* a block of its own, and not one of parser.fixed */
     ag_value value; /* MATHEMATICAL: null before it is used */
     size_t offset;  /* BOUND: where */
 };
@@ -508,13 +511,29 @@ static bool add_symbol(parser *p, symbol *s)
     return s->lost ? fail_memory(p) : true;
 }
 
+/* NULL: no memory. */
+static symbol *add_owned_symbol(parser *p, symbol like)
+{
+    symbol *s = malloc(sizeof(symbol));
+    if (s == NULL) {
+        (void)fail_memory(p);
+        return NULL;
+    }
+    *s = like;
+    s->owned = true;
+    if (add_symbol(p, s))
+        return s;
+    free(s);
+    return NULL;
+}
+
 static void free_symbols(parser *p)
 {
     symbol *s = p->symbols, *next;
     HASH_CLEAR(hh, p->symbols); /* the symbols themselves stay as they are */
     for (; s != NULL; s = next) {
         next = s->hh.next;
-        if (s->meaning == BOUND)
+        if (s->owned)
             free(s);
     }
     free(p->fixed);
@@ -631,6 +650,24 @@ static const symbol *find_nearest(const parser *p, size_t length, const char *na
     return nearest;
 }
 
+static bool refuse_name(parser *p, const token *t, bool call);
+
+/* Asks whoever may know what a name stands for. */
+static symbol *explain_symbol(parser *p, const token *t)
+{
+    const char *name = p->text + t->offset;
+    const ag_value value =
+        p->explain == NULL ? ag_find(NULL, NULL) : p->explain(p->user, t->length, name);
+    if (!ag_is_null(value))
+        return add_owned_symbol(
+            p, (symbol){.name = name, .length = t->length, .meaning = INPUT, .value = value});
+    if (ag_error(p->graph) != AG_OK)
+        (void)fail_engine(p, t->offset);
+    else
+        (void)refuse_name(p, t, false);
+    return NULL;
+}
+
 static bool refuse_name(parser *p, const token *t, bool call)
 {
     char shown[SHOWN], other[SHOWN];
@@ -646,6 +683,8 @@ static bool refuse_name(parser *p, const token *t, bool call)
     if (p->numbers_only)
         return fail(p, AG_INVALID_ARGUMENT, t->offset,
                     "unknown name \"%s\": only numbers can stand here", name);
+    if (p->explain != NULL)
+        return fail(p, AG_INVALID_ARGUMENT, t->offset, "unknown name \"%s\": no such input", name);
     return fail(p, AG_INVALID_ARGUMENT, t->offset,
                 "unknown name \"%s\": give it a value, as in %s=1", name, name);
 }
@@ -896,8 +935,10 @@ static bool read_name(parser *p, const token *name, bool *wants_operand)
     char shown[SHOWN];
     symbol *s = find_symbol(p, name->length, p->text + name->offset);
     const bool call = p->token.kind == OPEN;
-    if (s == NULL)
+    if (s == NULL && call)
         return refuse_name(p, name, call);
+    if (s == NULL && (s = explain_symbol(p, name)) == NULL)
+        return false;
     show_token(p, name, shown);
     if (call && s->meaning != GATE)
         return fail(p, AG_PARSE, p->token.offset, "%s is not a gate: a product is written %s*(...)",
@@ -1066,23 +1107,17 @@ static bool bind(parser *p, operand *o)
     const ag_value value = take_value(p, o);
     if (ag_is_null(value))
         return fail_engine(p, p->binding.offset);
-    symbol *s = malloc(sizeof(symbol));
-    if (s == NULL)
-        return fail_memory(p);
-    *s = (symbol){.name = p->text + p->binding.offset,
-                  .length = p->binding.length,
-                  .meaning = BOUND,
-                  .constant = o->kind == CONSTANT,
-                  .value = value,
-                  .offset = p->binding.offset};
-    if (!add_symbol(p, s)) {
-        free(s);
+    if (add_owned_symbol(p, (symbol){.name = p->text + p->binding.offset,
+                                     .length = p->binding.length,
+                                     .meaning = BOUND,
+                                     .constant = o->kind == CONSTANT,
+                                     .value = value,
+                                     .offset = p->binding.offset}) == NULL)
         return false;
-    }
     if (o->known)
         return true;
     return copy_binding(p) &&
-           (ag_name(value, p->digits.items) == AG_OK || fail_engine(p, s->offset));
+           (ag_name(value, p->digits.items) == AG_OK || fail_engine(p, p->binding.offset));
 }
 
 static bool end_statement(parser *p)
@@ -1209,17 +1244,16 @@ static void free_parser(parser *p)
 }
 
 static ag_value record(ag_graph *graph, size_t length, const char *text, size_t n,
-                       const expression_input *inputs, bool numbers_only, expression_error *error)
+                       const expression_input *inputs, parser p, expression_error *error)
 {
     expression_error ignored;
     if (error == NULL)
         error = &ignored;
     *error = (expression_error){.status = AG_OK};
-    parser p = {.graph = graph,
-                .text = text,
-                .length = length,
-                .numbers_only = numbers_only,
-                .error = error};
+    p.graph = graph;
+    p.text = text;
+    p.length = length;
+    p.error = error;
     const ag_mark mark = ag_graph_mark(graph);
     const bool good = ag_error(graph) == AG_OK ? parse(&p, n, inputs) : fail_engine(&p, 0);
     free_parser(&p);
@@ -1237,13 +1271,22 @@ static ag_value record(ag_graph *graph, size_t length, const char *text, size_t 
 ag_value record_expression(ag_graph *graph, size_t length, const char *text, size_t n,
                            const expression_input *inputs, expression_error *error)
 {
-    return record(graph, length, text, n, inputs, false, error);
+    return record(graph, length, text, n, inputs, (parser){0}, error);
+}
+
+ag_value record_open_expression(ag_graph *graph, size_t length, const char *text, size_t n,
+                                const expression_input *inputs, explain_name *explain, void *user,
+                                expression_error *error)
+{
+    return record(graph, length, text, n, inputs, (parser){.explain = explain, .user = user},
+                  error);
 }
 
 bool evaluate_number(size_t length, const char *text, double *number, expression_error *error)
 {
     ag_graph *graph = ag_graph_new(NULL);
-    const ag_value value = record(graph, length, text, 0, NULL, true, error);
+    const ag_value value =
+        record(graph, length, text, 0, NULL, (parser){.numbers_only = true}, error);
     const bool good = !ag_is_null(value);
     if (good)
         *number = (double)ag_data(value);

@@ -52,6 +52,16 @@ typedef struct expression_error {
 ag_value record_expression(ag_graph *graph, size_t length, const char *text, size_t n,
                            const expression_input *inputs, expression_error *error);
 
+/* What a name stands for that neither the inputs nor the text has explained, length bytes: a new
+ * variable of the graph, say. A null value: nothing. */
+typedef ag_value explain_name(void *user, size_t length, const char *name);
+
+/* As record_expression; a name that means nothing becomes an input, with the value that explain has
+ * for it. explain may be NULL. */
+ag_value record_open_expression(ag_graph *graph, size_t length, const char *text, size_t n,
+                                const expression_input *inputs, explain_name *explain, void *user,
+                                expression_error *error);
+
 /* The value of an expression of numbers alone ("pi/4", "-3"). */
 bool evaluate_number(size_t length, const char *text, double *number, expression_error *error);
 

@@ -35,7 +35,7 @@ static void print_json(const circuit *c)
 static int run(const command_line *arguments)
 {
     circuit c;
-    int status = open_circuit(&c, arguments, false);
+    int status = open_circuit(&c, arguments, NUMBERS);
     if (status == DONE && ag_backward(c.root) != AG_OK)
         status = fail_circuit(&c);
     if (status == DONE) {

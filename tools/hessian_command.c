@@ -68,7 +68,7 @@ static int show_hessian(const circuit *c)
 static int run(const command_line *arguments)
 {
     circuit c;
-    int status = open_circuit(&c, arguments, false);
+    int status = open_circuit(&c, arguments, NUMBERS);
     if (status == DONE)
         status = show_hessian(&c);
     close_circuit(&c);

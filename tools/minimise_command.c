@@ -491,7 +491,7 @@ static int minimise(const circuit *c, size_t *places)
 static int run(const command_line *arguments)
 {
     circuit c;
-    int status = open_circuit(&c, arguments, false);
+    int status = open_circuit(&c, arguments, NUMBERS);
     if (status == DONE) {
         size_t *places = allocate(c.n, sizeof(*places));
         status = minimise(&c, places);

@@ -252,7 +252,7 @@ static int plot_circuit(const circuit *c)
 static int run(const command_line *arguments)
 {
     circuit c;
-    int status = open_circuit(&c, arguments, true);
+    int status = open_circuit(&c, arguments, RANGES);
     if (status == DONE)
         status = plot_circuit(&c);
     close_circuit(&c);

@@ -266,6 +266,9 @@ typedef struct ag_emit_options {
     bool small_libm;
     const char *header_name; /* how the source includes its header; NULL: there is none, and the
                                 source declares everything itself */
+    /* C of your own, or NULL: behind the declarations, and at the source's end. Whole lines, with
+     * an empty one behind. */
+    const char *declarations, *definitions;
 } ag_emit_options;
 
 /* Writes programs as C99 that needs nothing but math.h (and stddef.h): no allocation, no recursion,
@@ -280,6 +283,11 @@ typedef struct ag_emit_options {
 AG_API ag_status ag_emit_c(size_t count, const ag_c_function *functions,
                            const ag_emit_options *options, FILE *source, FILE *header,
                            ag_error_details *error);
+
+/* How many numbers a function takes for its workspace: NAME_WORKSPACE, or 0, and then it has no such
+ * parameter. Fails as ag_emit_c does. */
+AG_API ag_status ag_measure_c(const ag_c_function *function, size_t *numbers,
+                              ag_error_details *error);
 
 typedef struct ag_native_options {
     bool use_float;       /* what ag_run_float runs, instead of what ag_run does */

@@ -488,6 +488,51 @@ AG_API ag_status nn_save(const nn_model *model, const char *path, nn_error *erro
  * AG_INVALID_ARGUMENT: the path is NULL. AG_OUT_OF_MEMORY. */
 AG_API nn_model *nn_load(const char *path, nn_error *error);
 
+/* ---- C for elsewhere ------------------------------------------------------------------------- */
+
+typedef struct nn_emit_options {
+    const char *name; /* a C identifier, with which everything begins that the file defines; NULL:
+                         "net" */
+    /* as in ag_emit_options, of wengert/program.h */
+    bool use_float, static_workspace, small_libm;
+    const char *header_name;
+    bool train;   /* parameters are the caller's, and a function steps them */
+    nn_loss loss; /* of the steps. NULL: that of the model's last training, else as in
+                     nn_fit_options. One of your own is called once, and must be one expression */
+    void *loss_context;
+} nn_emit_options;
+
+/* Writes a net as C99 that needs nothing but math.h: ag_emit_c's kind of file, with the function
+ *
+ *     void NAME(const real *each, real *map, real *workspace)
+ *
+ * for one sample. each are the features as they are measured, not standardised; map are the
+ * probabilities of all classes (two, too, of a net with one output), or, where the model knows no
+ * classes, the outputs of nn_predict. Parameters stand in the file. And with classes
+ *
+ *     size_t NAME_class(const real *map)                  what nn_predicted_class says
+ *
+ * With train, parameters are an argument in front, which begins as the constant array NAME_shared
+ * and is to be copied from there, and there is one step of nn_sgd(rate) on one sample:
+ *
+ *     void NAME(const real *shared, const real *each, real *map, real *workspace)
+ *     real NAME_learn(real *parameters, const real *row, real rate, real *workspace)
+ *     void NAME_gradient(const real *shared, const real *each, real *sum, real *map, real scale,
+ *                        real *workspace)
+ *
+ * A row is the features and then the number of the class, or the numbers to be predicted. NAME_learn
+ * returns the loss as it was before; NAME_gradient, which it calls, puts that into map, and adds
+ * scale times the gradient to sum, so that batches and momentum can be had as well. Workspaces have
+ * NAME_WORKSPACE, NAME_GRADIENT_WORKSPACE numbers; if that would be none, and with
+ * static_workspace, there is no such parameter. NAME_INPUTS, NAME_OUTPUTS, NAME_PARAMETERS say how
+ * many there are, NAME_FEATURE_NAMES and NAME_CLASS_NAMES are macros for arrays of texts.
+ *
+ * options may be NULL, and header where options->header_name is. AG_INVALID_ARGUMENT, and nothing
+ * has been written: as ag_emit_c, and a loss that does not fit the model, records comparisons, or is
+ * not known any more. AG_OUT_OF_MEMORY; AG_IO. */
+AG_API ag_status nn_emit_c(const nn_model *model, const nn_emit_options *options, FILE *source,
+                           FILE *header, nn_error *error);
+
 #ifdef __cplusplus
 }
 #endif
