@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -110,7 +111,7 @@ void agi_c_begin_loop(agi_c_writer *w, char letter, uint64_t n, bool is_block)
 /* In a program's own code: the loop that follows may be done in any order, but for a sum. */
 static void put_simd(agi_c_writer *w, const char *sum)
 {
-    if (w->unit->mode == AGI_C_FILE || w->out == NULL)
+    if (!w->file->is_native || w->out == NULL)
         return;
     if (sum == NULL)
         agi_text_put(w->out, "#pragma omp simd\n");
@@ -147,12 +148,25 @@ enum {
     PARAMETERS = sizeof(parameters) / sizeof(*parameters)
 };
 
-/* Totals may be the shared array, which is why functions that write totals restrict neither. */
+/* What no other parameter leads to. Totals may be the shared array, which is why a function of the
+ * caller's, which may write totals, restricts neither; a step has its own. */
 static bool is_restricted(const agi_c_unit *unit, uint32_t use)
 {
-    return (unit->mode == AGI_C_SINGLE && (use & (AGI_C_WORKSPACE | AGI_C_MAP)) != 0) ||
-           (unit->mode == AGI_C_ALL_LANES &&
-            (use & (AGI_C_SHARED | AGI_C_UNIFORM | AGI_C_WORKSPACE)) != 0);
+    const bool is_step = unit->mode == AGI_C_FILE && unit->function == NULL;
+    switch (use) {
+    case AGI_C_WORKSPACE:
+    case AGI_C_MAP:
+        return true;
+    case AGI_C_SHARED:
+        return is_step || unit->mode == AGI_C_ALL_LANES;
+    case AGI_C_EACH:
+    case AGI_C_SUM:
+        return is_step;
+    case AGI_C_UNIFORM:
+        return true;
+    default:
+        return false;
+    }
 }
 
 void agi_put_c_parameters(agi_text *text, const agi_c_unit *unit, uint32_t uses)
@@ -163,7 +177,7 @@ void agi_put_c_parameters(agi_text *text, const agi_c_unit *unit, uint32_t uses)
             continue;
         agi_text_put(text, "%s", is_first ? "" : ", ");
         agi_put_template(text, &unit->file->gates.library, parameters[i].type, "", NULL);
-        agi_text_put(text, "%s%s", is_restricted(unit, parameters[i].use) ? "restrict " : "",
+        agi_text_put(text, "%s%s", is_restricted(unit, parameters[i].use) ? "__restrict " : "",
                      parameters[i].name);
         is_first = false;
     }
@@ -593,6 +607,17 @@ static uint32_t count_operands(uint8_t gate)
     }
 }
 
+/* A number in the file is no infinity that a 0 upstream could meet: then chain is mul. */
+static bool is_finite(const agi_c_writer *w, agi_vector v)
+{
+    return v.space == AGI_CONSTANTS && v.stride == 0 && isfinite(w->unit->program->constants[v.at]);
+}
+
+static uint8_t simplify(const agi_c_writer *w, uint8_t gate, agi_vector local)
+{
+    return gate == AGI_chain && is_finite(w, local) ? (uint8_t)AGI_mul : gate;
+}
+
 static void put_single_gate(agi_c_writer *w, const agi_instruction *at, uint32_t i)
 {
     char texts[3][AGI_C_OPERAND], words[3][AGI_C_OPERAND];
@@ -604,7 +629,7 @@ static void put_single_gate(agi_c_writer *w, const agi_instruction *at, uint32_t
         if (w->out != NULL && w->unit->mode == AGI_C_FILE)
             describe_number(w, words[k], x, texts[k]);
     }
-    agi_put_c_gate(&w->line, &w->file->gates, at->op, operands);
+    agi_put_c_gate(&w->line, &w->file->gates, simplify(w, at->op, element(at->x[1], i)), operands);
     if (w->out != NULL && w->unit->mode == AGI_C_FILE)
         agi_put_c_gate_words(&w->comment, at->op, described);
     define_number(w, at->out + i);
@@ -614,6 +639,7 @@ static void put_run(agi_c_writer *w, const agi_instruction *at)
 {
     char texts[3][AGI_C_OPERAND], to[AGI_C_OPERAND];
     const char *operands[3] = {texts[0], texts[1], texts[2]};
+    const uint8_t gate = simplify(w, at->op, at->x[1]);
     for (uint32_t k = 0; k < count_operands(at->op); k++) {
         if (at->x[k].stride == 0)
             agi_c_put_number(w, texts[k], at->x[k]);
@@ -625,7 +651,7 @@ static void put_run(agi_c_writer *w, const agi_instruction *at)
     put_simd(w, NULL);
     agi_c_begin_loop(w, 'i', at->n, false);
     agi_text_put(&w->line, "%s = ", to);
-    agi_put_c_gate(&w->line, &w->file->gates, at->op, operands);
+    agi_put_c_gate(&w->line, &w->file->gates, gate, operands);
     agi_text_put(&w->line, ";");
     agi_c_end_line(w);
     w->depth--;
@@ -960,37 +986,90 @@ static void put_element(char to[AGI_C_OPERAND], const elements_text *e, char let
         (void)snprintf(to, AGI_C_OPERAND, "w[%s[%c]]", e->list, letter);
 }
 
-/* Rows of numbers at a constant stride: dot products. */
-static void put_dots(agi_c_writer *w, const agi_affine *a, const char *begin, agi_c_row matrix,
-                     const elements_text *x, const char *out)
+/* Where everything of a matrix is. */
+typedef struct affine_text {
+    agi_c_row matrix, out;
+    elements_text x;
+    agi_c_row bias;             /* no array: none */
+    char number[AGI_C_OPERAND]; /* the bias of all rows, if it is one number */
+} affine_text;
+
+/* `rows` rows from `first` on, `many` times: dot products. a0, a1, ... add up as many at once. */
+static void put_dot_rows(agi_c_writer *w, const agi_affine *a, uint32_t first, uint32_t rows,
+                         uint32_t many, const affine_text *t)
 {
-    char m[AGI_C_OPERAND], e[AGI_C_OPERAND];
-    const char *operands[] = {e, m};
-    agi_c_put_place(m, matrix, 'i', a->column_stride, 'j');
-    put_element(e, x, 'j');
-    agi_c_begin_loop(w, 'i', a->m, true);
-    agi_c_put_line(w, "%s a = %s;", name_type(w), begin);
-    put_simd(w, "a");
-    agi_c_begin_loop(w, 'j', a->k, false);
-    agi_text_put(&w->line, "a += ");
-    if (a->chain)
-        agi_put_c_gate(&w->line, &w->file->gates, AGI_chain, operands);
-    else
-        agi_text_put(&w->line, "%s * %s", m, e);
-    agi_text_put(&w->line, ";");
-    agi_c_end_line(w);
+    const char *zero = name_zero(w);
+    const agi_c_row places[] = {t->matrix, t->out, t->bias};
+    char texts[3][AGI_C_OPERAND], x[AGI_C_OPERAND];
+    put_element(x, &t->x, 'j');
+    agi_c_begin_loop(w, 'i', many, true);
+    for (uint32_t r = 0; r < rows; r++) {
+        agi_c_row bias = places[2];
+        bias.at += bias.stride * (first + r);
+        bias.stride *= rows;
+        agi_c_put_place(texts[2], bias, 'i', 0, 'j');
+        agi_c_put_line(w, "%s a%" PRIu32 " = %s;", name_type(w), r,
+                       t->bias.array == NULL  ? zero
+                       : t->number[0] != '\0' ? t->number
+                                              : texts[2]);
+    }
+    if (w->file->is_native && w->out != NULL) {
+        agi_text_put(w->out, "#pragma omp simd reduction(+ : a0");
+        for (uint32_t r = 1; r < rows; r++)
+            agi_text_put(w->out, ", a%" PRIu32, r);
+        agi_text_put(w->out, ")\n");
+    }
+    agi_c_begin_loop(w, 'j', a->k, rows > 1);
+    for (uint32_t r = 0; r < rows; r++) {
+        const char *operands[] = {x, texts[0]};
+        agi_c_row matrix = places[0];
+        matrix.at += matrix.stride * (first + r);
+        matrix.stride *= rows;
+        agi_c_put_place(texts[0], matrix, 'i', a->column_stride, 'j');
+        agi_text_put(&w->line, "a%" PRIu32 " += ", r);
+        if (a->chain)
+            agi_put_c_gate(&w->line, &w->file->gates, AGI_chain, operands);
+        else
+            agi_text_put(&w->line, "%s * %s", texts[0], x);
+        agi_text_put(&w->line, ";");
+        agi_c_end_line(w);
+    }
     w->depth--;
-    agi_c_put_line(w, "%s = a;", out);
+    if (rows > 1)
+        agi_c_put_line(w, "}");
+    for (uint32_t r = 0; r < rows; r++) {
+        agi_c_row out = places[1];
+        out.at += out.stride * (first + r);
+        out.stride *= rows;
+        agi_c_put_place(texts[1], out, 'i', 0, 'j');
+        agi_c_put_line(w, "%s = a%" PRIu32 ";", texts[1], r);
+    }
     end_block(w);
 }
 
-/* Columns that lie side by side, added up. */
-static void put_columns(agi_c_writer *w, const agi_affine *a, const char *begin, agi_c_row matrix,
-                        const elements_text *x, const char *out)
+/* Rows of numbers at a constant stride; in a program's own code four at a time. */
+static void put_dots(agi_c_writer *w, const agi_affine *a, const affine_text *t)
 {
-    char m[AGI_C_OPERAND], e[AGI_C_OPERAND];
-    agi_c_put_place(m, matrix, 'i', a->column_stride, 'j');
-    put_element(e, x, 'j');
+    const uint32_t rows = w->file->is_native ? 4 : 1, whole = a->m / rows;
+    if (whole > 0)
+        put_dot_rows(w, a, 0, rows, whole, t);
+    if (a->m > whole * rows)
+        put_dot_rows(w, a, whole * rows, 1, a->m - whole * rows, t);
+}
+
+/* Columns that lie side by side, added up. */
+static void put_columns(agi_c_writer *w, const agi_affine *a, const affine_text *t)
+{
+    char m[AGI_C_OPERAND], e[AGI_C_OPERAND], out[AGI_C_OPERAND], begin[AGI_C_OPERAND];
+    agi_c_put_place(out, t->out, 'i', 0, 'j');
+    if (t->bias.array == NULL)
+        (void)snprintf(begin, sizeof(begin), "%s", name_zero(w));
+    else if (t->number[0] != '\0')
+        (void)snprintf(begin, sizeof(begin), "%s", t->number);
+    else
+        agi_c_put_place(begin, t->bias, 'i', 0, 'j');
+    agi_c_put_place(m, t->matrix, 'i', a->column_stride, 'j');
+    put_element(e, &t->x, 'j');
     if (!a->add) {
         agi_c_begin_loop(w, 'i', a->m, false);
         agi_c_put_line(w, "%s = %s;", out, begin);
@@ -1012,26 +1091,26 @@ static void put_columns(agi_c_writer *w, const agi_affine *a, const char *begin,
 static void put_affine(agi_c_writer *w, const agi_instruction *at)
 {
     const agi_affine *a = &w->unit->program->records.affine[at->more];
-    char out[AGI_C_OPERAND], bias[AGI_C_OPERAND];
     const agi_vector p = {a->p.at, a->row_stride, a->p.space};
-    const agi_c_row matrix = agi_c_find_row(w, p, a->m, a->column_stride, a->k);
-    const elements_text x = find_elements(w, &a->x);
+    affine_text t = {.matrix = agi_c_find_row(w, p, a->m, a->column_stride, a->k),
+                     .x = find_elements(w, &a->x)};
     if (a->add) {
         for (uint32_t i = 0; i < a->m; i++)
             agi_c_read_memory(w, (int64_t)at->out + i);
-    } else if (a->bias.space == AGI_NOWHERE) {
-        (void)snprintf(bias, sizeof(bias), "%s", name_zero(w));
-    } else if (a->bias.stride == 0) {
-        agi_c_put_number(w, bias, a->bias);
-    } else {
-        agi_c_put_place(bias, agi_c_find_row(w, a->bias, a->m, 0, 1), 'i', 0, 'j');
+    } else if (a->bias.space != AGI_NOWHERE && a->bias.stride == 0) {
+        t.bias.array = "";
+        agi_c_put_number(w, t.number, a->bias);
+    } else if (a->bias.space != AGI_NOWHERE) {
+        t.bias = agi_c_find_row(w, a->bias, a->m, 0, 1);
     }
-    agi_c_put_place(out, agi_c_define_row(w, at->out, a->m), 'i', 0, 'j');
+    t.out = agi_c_define_row(w, at->out, a->m);
+    if (a->add)
+        t.bias = t.out;
     agi_text_put(&w->comment, "a matrix, %" PRIu32 " x %" PRIu32 ", times a vector", a->m, a->k);
     if (a->row_stride == 1 && a->column_stride != 1)
-        put_columns(w, a, bias, matrix, &x, out);
+        put_columns(w, a, &t);
     else
-        put_dots(w, a, a->add ? out : bias, matrix, &x, out);
+        put_dots(w, a, &t);
 }
 
 /* ---- Outputs --------------------------------------------------------------------------------- */
@@ -1228,12 +1307,14 @@ static void put_load(agi_c_writer *w, const agi_instruction *at)
             continue;
         char to[AGI_C_OPERAND], from[AGI_C_OPERAND];
         const uint32_t first = i + 1 - copied;
-        const agi_c_row place = {"w", (int64_t)base_of(w) + w->section->places[at->out + first], 1};
+        const agi_c_row place = {"w", (int64_t)base_of(w) + w->section->places[at->out + first],
+                                 copied > 1};
         agi_c_put_place(to, place, 'i', 0, 'j');
-        agi_c_put_place(from, (agi_c_row){"each", at->x[0].at + first, 1}, 'i', 0, 'j');
-        agi_c_begin_loop(w, 'i', copied, false);
+        agi_c_put_place(from, (agi_c_row){"each", at->x[0].at + first, copied > 1}, 'i', 0, 'j');
+        if (copied > 1)
+            agi_c_begin_loop(w, 'i', copied, false);
         agi_c_put_line(w, "%s = %s;", to, from);
-        w->depth--;
+        w->depth -= copied > 1;
     }
     w->statements = statements;
 }
@@ -1388,8 +1469,7 @@ void agi_put_c_section(agi_c_unit *unit, agi_c_section *section, agi_text *out, 
         .texts = {.memory = memory},
     };
     /* what is computed once has a single lane */
-    if (section->section->count == 0 ||
-        (unit->mode == AGI_C_ALL_LANES && section == &unit->once))
+    if (section->section->count == 0 || (unit->mode == AGI_C_ALL_LANES && section == &unit->once))
         return;
     for (uint32_t i = 0; i < section->section->slots; i++)
         section->holds[i] = AGI_NO_INDEX;

@@ -15,11 +15,18 @@
 static const char head[] = "#include <math.h>\n"
                            "#include <stddef.h>\n\n";
 
+/* Code that runs once from its beginning to its end is slower than the interpreter's words where it
+ * does not stay in the cache; a function holds some 200 statements. */
+enum {
+    MOST_FUNCTIONS = 50
+};
+
 /* A function with agi_native_code's parameters. */
 static void put_entry(agi_c_file *file, agi_text *to, const agi_c_unit *unit, const char *name,
                       const agi_c_section *section)
 {
-    if (section->section->count == 0)
+    if (section->section->count == 0 ||
+        (unit->mode == AGI_C_SINGLE && section->uses_count > MOST_FUNCTIONS))
         return;
     agi_text_put(to, "void %s_run_%s(", unit->name, name);
     agi_put_template(to, &file->gates.library,
@@ -144,6 +151,7 @@ ag_status ag_native(ag_program *program, const ag_native_options *options, ag_er
         .tables = {.memory = &memory},
         .functions = {.memory = &memory},
         .branches = {.memory = &memory},
+        .is_native = true,
     };
     agi_text text = {.memory = &memory};
     agi_native made = {0};
@@ -176,7 +184,9 @@ void agi_run_native(const agi_native_section *native, const agi_section *section
 {
     agi_native_code *code = frame->lanes == 1 ? native->single : native->lanes;
     context c = {section, frame};
-    if (code != NULL)
+    if (code == NULL)
+        frame->kernels->execute(section, frame);
+    else
         code(frame->shared, frame->each, frame->totals, frame->map, frame->uniform, frame->slots,
              frame->scale == 0 && !frame->add, frame->scale == 0 ? 1 : frame->scale, frame->lanes,
              run_instruction, &c);

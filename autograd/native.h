@@ -13,7 +13,7 @@ typedef void agi_native_code(const void *shared, const void *each, void *sum, vo
                              const void *uniform, void *w, int set, double factor, size_t lanes,
                              void (*run)(void *context, size_t instruction), void *context);
 
-/* NULL for a section without instructions. */
+/* NULL for a section that is left to the interpreter. */
 typedef struct agi_native_section {
     agi_native_code *single, *lanes;
 } agi_native_section;
