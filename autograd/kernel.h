@@ -20,7 +20,7 @@ typedef double num;
 typedef int64_t whole;
 #else
 typedef float num;
-typedef int32_t whole;
+typedef int whole; /* what comparisons give; int32_t may be a long */
 #endif
 
 #define AGI_PASTE2(name, isa, bits) agi_##name##_##isa##_##bits
