@@ -17,7 +17,7 @@ static float parameters[IRIS_NET_PARAMETERS];
 
 static void work(void)
 {
-    report("loss", iris_net_step(parameters, rows[ROWS - 1], 0.5F));
+    report("loss", iris_net_learn(parameters, rows[ROWS - 1], 0.5F));
 }
 
 int main(void)
