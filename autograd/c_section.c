@@ -1279,8 +1279,10 @@ static void put_outputs(agi_c_writer *w, const agi_instruction *at)
         const char *name = ag_program_name(w->unit->program, sums ? AG_SUM : AG_MAP, out);
         if (name != NULL && !is_loop)
             agi_put_c_words(&w->comment, name);
-        if (is_loop)
+        if (is_loop) {
+            put_simd(w, NULL);
             agi_c_begin_loop(w, 'i', at->n, false);
+        }
         if (sums)
             put_total(w, to, from, at->first);
         else
