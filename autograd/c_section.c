@@ -1304,8 +1304,7 @@ static void put_load(agi_c_writer *w, const agi_instruction *at)
             return;
         definition->each = at->x[0].at + i;
         copied = definition->in_memory ? copied + 1 : 0;
-        const bool ends = i + 1 == at->n || !definition[1].in_memory;
-        if (w->out == NULL || copied == 0 || !ends)
+        if (w->out == NULL || copied == 0 || (i + 1 < at->n && definition[1].in_memory))
             continue;
         char to[AGI_C_OPERAND], from[AGI_C_OPERAND];
         const uint32_t first = i + 1 - copied;

@@ -186,29 +186,28 @@ static ag_status compile(emission *e, const ag_signature *signature, ag_program 
 static ag_status make_programs(emission *e)
 {
     const size_t n = e->model->parameter_count, in = nn_model_inputs(e->model);
+    ag_status status = open_graph(e);
+    if (status == AG_OK)
+        status = record_net(e);
+    if (status != AG_OK)
+        return status;
     ag_signature signature = {.shared = e->parameters,
                               .shared_count = n,
                               .each = e->row,
                               .each_count = in,
                               .map = e->told,
                               .map_count = count_told(e)};
-    ag_status status = open_graph(e);
-    if (status == AG_OK)
-        status = record_net(e);
-    signature.shared = e->parameters;
-    signature.each = e->row;
-    signature.map = e->told;
-    if (status == AG_OK)
-        status = compile(e, &signature, &e->predictor);
+    status = compile(e, &signature, &e->predictor);
+    if (status == AG_OK && e->loss != NULL)
+        status = record_loss(e);
     if (status != AG_OK || e->loss == NULL)
         return status;
-    status = record_loss(e);
     signature.each_count = in + e->labels;
     signature.sum = e->gradient;
     signature.sum_count = n;
     signature.map = e->targets + nn_model_outputs(e->model);
     signature.map_count = 1;
-    return status == AG_OK ? compile(e, &signature, &e->trainer) : status;
+    return compile(e, &signature, &e->trainer);
 }
 
 /* ---- What comes with the functions ----------------------------------------------------------- */

@@ -54,7 +54,7 @@ NEEDS = {  # what not everybody has, and how a block says that it needs it
     "dot": r"^dot |^wengert draw .*\.(svg|png|pdf)\b",
     "gnuplot": r"^gnuplot\b|^wengert .*\.(svg|png|pdf)\b",
     "wengert": r"^wengert\b",
-    "jansson": r"\bnn_(save|load)\(|^wengert (train|predict|test|show)\b",
+    "jansson": r"\bnn_(save|load)\(|^wengert (train|predict|test|show)\b|^wengert emit \S+\.safetensors\b",
 }
 SECONDS = 120
 

@@ -591,16 +591,14 @@ static char *emit_to_text(const nn_model *model, const nn_emit_options *options)
 static void test_names(void **state)
 {
     (void)state;
-    static const char *const features[] = {"*/ x", "\"q\"",
-                                           "what?"
-                                           "?/"};
+    static const char *const features[] = {"*/ x", "\"q\"", "what?\?/"};
     static const char *const classes[] = {"a\\b", "\xC3\xA9\x31"};
     char path[] = "/tmp/wengert-names-XXXXXX";
     const int descriptor = mkstemp(path);
     assert_true(descriptor >= 0);
     FILE *file = fdopen(descriptor, "w");
-    fprintf(file, "*/ x,\"\"\"q\"\"\",what?"
-                  "?/,class\n1,2,3,a\\b\n2,1,0,\xC3\xA9\x31\n0,1,1,a\\b\n");
+    fprintf(file,
+            "*/ x,\"\"\"q\"\"\",what?\?/,class\n1,2,3,a\\b\n2,1,0,\xC3\xA9\x31\n0,1,1,a\\b\n");
     assert_int_equal(fclose(file), 0);
     nn_dataset *data =
         nn_read_csv(path, &(nn_csv_options){.label_column = -1, .header = NN_HEADER_YES}, NULL);
