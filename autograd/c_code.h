@@ -69,7 +69,7 @@ typedef struct agi_c_file {
     uint32_t comparisons;
     uint32_t lists;
     bool static_workspace;
-    bool is_native; /* a program's own code, for one compiler, here and now */
+    bool is_native;            /* a program's own code, for one compiler, here and now */
     struct agi_c_unit **units; /* the functions asked for, then the steps that these take */
     uint32_t units_count, units_capacity;
     bool failed; /* out of memory */

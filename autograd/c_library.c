@@ -21,4 +21,4 @@ const size_t agi_c_library_count =
     sizeof(agi_c_library_functions) / sizeof(*agi_c_library_functions);
 
 static_assert(sizeof(agi_c_library_functions) / sizeof(*agi_c_library_functions) <= 64,
-               "a bit for each");
+              "a bit for each");

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * Statements of C: what c_section.c and c_scan.c share.
+ * Statements of C: what c_writer.c offers, and who puts which instructions.
  */
 #ifndef WENGERT_C_SECTION_H
 #define WENGERT_C_SECTION_H
 
 #include "c_code.h"
+
+enum {
+    AGI_C_FEW = 4,          /* elements that are written out */
+    AGI_C_LONGEST_TEXT = 60 /* that says what a number is */
+};
 
 /* The function of C at work. Where there is no `out`, it is put for nothing. */
 typedef struct agi_c_writer {
@@ -55,6 +60,60 @@ void agi_c_put_place(char to[AGI_C_OPERAND], agi_c_row row, char letter, int64_t
                      char letter_2);
 /* A loop's head, `letter` from 0 to n - 1; what follows is deeper until w->depth is put back. */
 void agi_c_begin_loop(agi_c_writer *w, char letter, uint64_t n, bool is_block);
+
+/* "float" or "double"; "0.0f" or "0.0" */
+const char *agi_c_type(const agi_c_writer *w);
+const char *agi_c_zero(const agi_c_writer *w);
+/* In a program's own code: the loop that follows may be done in any order, but for a sum. */
+void agi_c_put_simd(agi_c_writer *w, const char *sum);
+void agi_c_end_block(agi_c_writer *w);
+
+/* What a slot holds at present; NULL: nothing. */
+agi_c_definition *agi_c_definition_of(const agi_c_writer *w, uint32_t slot);
+/* A new definition, which the slot then holds; the second time it is there already. NULL where there
+ * is no memory. */
+agi_c_definition *agi_c_define(agi_c_writer *w, uint32_t slot);
+/* Ends a statement whose right-hand side is in w->line, and what it is in words in w->comment: the
+ * slot's number, a constant of the function's own if something there reads it. */
+void agi_c_define_number(agi_c_writer *w, uint32_t slot);
+/* A number in words; if that is too long, as `operand` says. */
+void agi_c_describe(agi_c_writer *w, char to[AGI_C_OPERAND], agi_vector number,
+                    const char *operand);
+/* The i-th of a vector. */
+agi_vector agi_c_element(agi_vector v, uint32_t i);
+/* Where the section's places begin in w. */
+uint32_t agi_c_base(const agi_c_writer *w);
+
+/* Slots from low to high. */
+typedef struct agi_c_span {
+    int64_t low, high;
+} agi_c_span;
+
+/* They get a place in the workspace; until those are counted, places are marks. */
+void agi_c_take_places(agi_c_writer *w, agi_c_section *section, agi_c_span slots);
+
+/* c_section.c: chain by a number that is finite is a product. */
+uint8_t agi_c_simplify(const agi_c_writer *w, uint8_t gate, agi_vector local);
+
+/* c_sums.c */
+/* Where elements are: a row, or an index table over the workspace, "w[net_list1[j]]". */
+typedef struct agi_c_elements {
+    agi_c_row row;
+    char list[AGI_C_NAME + 40]; /* its name; empty: a row */
+} agi_c_elements;
+
+agi_c_elements agi_c_find_elements(agi_c_writer *w, const agi_elements *e);
+void agi_c_put_element(char to[AGI_C_OPERAND], const agi_c_elements *e, char letter);
+void agi_c_put_products(agi_c_writer *w, const agi_instruction *at);
+void agi_c_put_affine(agi_c_writer *w, const agi_instruction *at);
+void agi_c_put_outer(agi_c_writer *w, const agi_instruction *at);
+
+/* What is done to totals, and where they are. */
+#define AGI_C_SETS " = "
+#define AGI_C_ADDS " += "
+#define AGI_C_ADDS_SCALED " += scale * "
+agi_c_row agi_c_find_totals(agi_c_writer *w, uint32_t out, int64_t stride);
+const char *agi_c_find_addition(agi_c_writer *w, bool is_first);
 
 /* c_scan.c */
 void agi_c_put_scan(agi_c_writer *w, const agi_instruction *instruction);
