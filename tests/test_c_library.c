@@ -224,9 +224,9 @@ static double count_ulps(const build *b, double actual, long double expected, lo
     const int least = b->use_float ? FLT_MIN_EXP : DBL_MIN_EXP;
     const long double end = ldexpl(1, b->use_float ? FLT_MAX_EXP : DBL_MAX_EXP);
     if (isnan(actual) || isnan(expected))
-        return isnan(actual) && isnan(expected) ? 0 : INFINITY;
+        return isnan(actual) && isnan(expected) ? 0 : (double)INFINITY;
     if (!signbit(actual) != !signbit(expected))
-        return INFINITY;
+        return (double)INFINITY;
     const long double reached = fminl(fabsl((long double)actual), end);
     const long double wanted = fminl(fabsl(expected), end);
     int exponent;
@@ -277,9 +277,9 @@ static void check_edges(const build *b, const function *f)
     const double least = b->use_float ? (double)FLT_TRUE_MIN : DBL_TRUE_MIN;
     const double edges[] = {0.0,
                             -0.0,
-                            INFINITY,
-                            -INFINITY,
-                            NAN,
+                            (double)INFINITY,
+                            -(double)INFINITY,
+                            (double)NAN,
                             1,
                             -1,
                             2,
@@ -325,7 +325,7 @@ static void check_hypot(const build *b)
     if (getenv("SHOW_ULPS") != NULL)
         print_message("hypot    %-6s %.2f\n", b->use_float ? "float" : "double", most);
     assert_true(most <= get_bound(hypot_bounds, b));
-    const double edges[] = {0.0, -0.0, INFINITY, -INFINITY, NAN, 3, -3};
+    const double edges[] = {0.0, -0.0, (double)INFINITY, -(double)INFINITY, (double)NAN, 3, -3};
     for (size_t i = 0; i < sizeof(edges) / sizeof(*edges); i++) {
         for (size_t k = 0; k < 5; k++) {
             assert_same(call_two(b, "hypot", edges[i], edges[k]), hypot(edges[i], edges[k]));
@@ -354,8 +354,9 @@ static void check_polygamma(const build *b)
     if (b->use_float && getenv("SHOW_ULPS") != NULL)
         print_message("polygamma float: %.2f epsilon\n", most / (double)FLT_EPSILON);
     assert_true(most <= 64 * (double)FLT_EPSILON);
-    const double edges[] = {0.0, -0.0, INFINITY, -INFINITY, NAN, -1, -2, 1e30, -1e30};
-    const double orders[] = {0, 1, 2, -1, 0.5, 101, NAN, INFINITY};
+    const double edges[] = {0.0,  -0.0, (double)INFINITY, -(double)INFINITY, (double)NAN, -1, -2,
+                            1e30, -1e30};
+    const double orders[] = {0, 1, 2, -1, 0.5, 101, (double)NAN, (double)INFINITY};
     for (size_t i = 0; i < sizeof(edges) / sizeof(*edges); i++)
         for (size_t k = 0; k < sizeof(orders) / sizeof(*orders); k++)
             assert_close(call_two(b, "polygamma", orders[k], edges[i]),
