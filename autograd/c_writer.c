@@ -271,7 +271,7 @@ uint32_t agi_c_base(const agi_c_writer *w)
 
 size_t agi_c_find_scratch(const agi_c_writer *w)
 {
-    return w->unit->mode == AGI_C_FILE ? agi_c_find_scratch(w) : w->section->section->slots;
+    return w->unit->mode == AGI_C_FILE ? w->unit->scratch : w->section->section->slots;
 }
 
 /* How a statement has a slot's number: "w[3]", over lanes "w[3 * lanes + l]". */

@@ -112,11 +112,368 @@ static void test_random_graphs(void **state)
     assert_true(seen.branches > 0);
 }
 
+/* ---- Scans ------------------------------------------------------------------------------------ */
+
+/* Against the interpreter: bounds of the recorded graph don't know what a scan does on its way. */
+static void compare_with_interpreter(const emission *e, size_t i, const batch *b)
+{
+    const problem *p = b->problem;
+    results r[] = {new_results(b), new_results(b)};
+    ag_workspace *workspace = ag_workspace_new(e->programs[i], NULL, NULL);
+    const ag_arrays arrays = {
+        .shared = b->shared, .each = b->each, .sum = r[0].sum, .map = r[0].map, .once = r[0].once};
+    assert_int_equal(ag_run(e->programs[i], workspace, b->n, &arrays), AG_OK);
+    ag_workspace_free(workspace);
+    run_emitted(e, i, b, &r[1], 0);
+    const double tolerance = e->options.use_float ? 1e-4 : 1e-12;
+    for (size_t k = 0; k < p->sum.n; k++)
+        assert_true(fabs(r[0].sum[k] - r[1].sum[k]) <= tolerance * (double)b->n);
+    for (size_t k = 0; k < b->n * p->map.n; k++)
+        assert_true(fabs(r[0].map[k] - r[1].map[k]) <= tolerance);
+    free_results(&r[0]);
+    free_results(&r[1]);
+}
+
+static void test_scans(void **state)
+{
+    (void)state;
+    for (int is_float = 0; is_float < 2; is_float++) {
+        emission e = {.options = {.use_float = is_float}};
+        (void)add_emitted(&e, make_scan_problem(7), false);
+        (void)add_emitted(&e, make_scan_problem(8), true);
+        load_emission(&e);
+        for (size_t i = 0; i < e.n; i++) {
+            batch b = new_batch(e.problems[i], 3, (source){-1, 1, 0}, is_float);
+            compare_with_interpreter(&e, i, &b);
+            free_batch(&b);
+        }
+        free_emission(&e);
+    }
+}
+
+/* ---- Steps in place, parameters in the file ---------------------------------------------------- */
+
+/* A tanh unit with the gradient of its square. */
+static problem *make_unit(void)
+{
+    problem *p = new_problem(8);
+    const ag_value *w = add_inputs(p, &p->shared, 40), *x = add_inputs(p, &p->each, 40);
+    const ag_value y = put(&p->map, ag_tanh(ag_dot(40, w, x)));
+    put_gradient(&p->sum, ag_square(y), 40, w);
+    finish(p);
+    return p;
+}
+
+static void test_steps_in_place(void **state)
+{
+    (void)state;
+    emission e = {.options = {.use_float = false}};
+    for (size_t i = 0; i < 2; i++) {
+        (void)add_emitted(&e, make_unit(), false);
+        e.functions[i].scaled = true;
+        e.functions[i].batch = i == 1;
+    }
+    load_emission(&e);
+    for (size_t i = 0; i < 2; i++) {
+        batch b = new_batch(e.problems[i], 1 + 2 * i, (source){-1, 1, 0}, false);
+        double by_interpreter[40], by_c[40], map[3];
+        memcpy(by_interpreter, b.shared, sizeof(by_interpreter));
+        memcpy(by_c, b.shared, sizeof(by_c));
+        ag_workspace *workspace = ag_workspace_new(e.programs[i], NULL, NULL);
+        assert_int_equal(ag_run(e.programs[i], workspace, b.n,
+                                &(ag_arrays){.shared = by_interpreter,
+                                             .each = b.each,
+                                             .sum = by_interpreter,
+                                             .map = map,
+                                             .scale = -0.25}),
+                         AG_OK);
+        ag_workspace_free(workspace);
+        call_double *call;
+        find_call(&e, i, &call);
+        assert_int_equal(call(b.n, by_c, b.each, by_c, map, NULL, -0.25), 0);
+        bool moved = false;
+        for (size_t k = 0; k < 40; k++) {
+            assert_true(fabs(by_interpreter[k] - by_c[k]) < 1e-13);
+            moved = moved || fabs(by_c[k] - b.shared[k]) > 1e-6;
+        }
+        assert_true(moved);
+        free_batch(&b);
+    }
+    free_emission(&e);
+}
+
+static void test_frozen(void **state)
+{
+    (void)state;
+    for (int is_float = 0; is_float < 2; is_float++) {
+        emission e = {.options = {.use_float = is_float}};
+        const size_t i = add_emitted(&e, make_unit(), false);
+        batch b = new_batch(e.problems[i], 5, (source){-1, 1, 0}, is_float);
+        e.functions[i].shared = b.shared;
+        e.functions[i].frozen = true;
+        run_recorded(&b);
+        load_emission(&e);
+        memset(b.shared, 0, 40 * sizeof(*b.shared)); /* nobody looks */
+        check_emitted(&e, i, &b);
+        free_batch(&b);
+        free_emission(&e);
+    }
+}
+
+/* ---- Closures ---------------------------------------------------------------------------------- */
+
+static ag_real triple(void *context, size_t arity, const ag_real *x)
+{
+    (void)context, (void)arity;
+    return 3 * x[0] + x[1];
+}
+
+static void undo_triple(void *context, size_t arity, const ag_real *x, ag_real y, ag_real upstream,
+                        ag_real *downstream)
+{
+    (void)context, (void)arity, (void)x, (void)y;
+    downstream[0] = 3 * upstream;
+    downstream[1] = upstream;
+}
+
+static problem *make_closure_problem(const char *c_function)
+{
+    const ag_closure closure = {.name = "triple",
+                                .arity = 2,
+                                .forward = triple,
+                                .backward = undo_triple,
+                                .c_function = c_function};
+    problem *p = new_problem(9);
+    const ag_value *x = add_inputs(p, &p->each, 2);
+    (void)put(&p->map, ag_exp(ag_apply(&closure, x)));
+    finish(p);
+    return p;
+}
+
+static void test_closures(void **state)
+{
+    (void)state;
+    emission e = {.options = {.definitions = "double triple(const double *x)\n{\n"
+                                             "    return 3 * x[0] + x[1];\n}\n"}};
+    const size_t i = add_emitted(&e, make_closure_problem("triple"), false);
+    batch b = new_batch(e.problems[i], 5, (source){-1, 1, 0}, false);
+    run_recorded(&b);
+    load_emission(&e);
+    check_emitted(&e, i, &b);
+    free_batch(&b);
+    free_emission(&e);
+}
+
+/* ---- The text ---------------------------------------------------------------------------------- */
+
+static size_t count_text(const char *text, const char *what)
+{
+    size_t n = 0;
+    for (const char *at = strstr(text, what); at != NULL; at = strstr(at + 1, what))
+        n++;
+    return n;
+}
+
+/* The same program gives the same bytes, in any locale. */
+static void test_is_deterministic(void **state)
+{
+    (void)state;
+    char *texts[2];
+    for (size_t i = 0; i < 2; i++) {
+        emission e = {.options = {.use_float = true}};
+        for (uint64_t seed = 0; seed < 5; seed++)
+            (void)add_emitted(&e, make_problem(seed), false);
+        texts[i] = emit_text(&e);
+        e.object = NULL;
+        for (size_t k = 0; k < e.n; k++) {
+            ag_program_free(e.programs[k]);
+            free_problem(e.problems[k]);
+        }
+    }
+    assert_string_equal(texts[0], texts[1]);
+    free(texts[0]);
+    free(texts[1]);
+}
+
+/* As C99 and as C++17, by every compiler there is. */
+static void test_compilers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *command, *arguments;
+    } compilers[] = {{"gcc", "-std=c99"},
+                     {"clang", "-std=c99"},
+                     {"g++", "-std=c++17 -x c++"},
+                     {"clang++", "-std=c++17 -x c++"}};
+    for (int is_float = 0; is_float < 2; is_float++) {
+        emission e = {.options = {.use_float = is_float, .small_libm = is_float}};
+        for (uint64_t seed = 100; seed < 110; seed++)
+            (void)add_emitted(&e, make_problem(seed), seed % 2 == 0);
+        (void)add_emitted(&e, make_scan_problem(7), false);
+        load_emission(&e);
+        char path[80], arguments[300];
+        (void)snprintf(path, sizeof(path), "%s/g.c", e.directory);
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        char *text = emit_text(&e);
+        fputs(text, file);
+        free(text);
+        assert_int_equal(fclose(file), 0);
+        size_t tried = 0;
+        for (size_t i = 0; i < sizeof(compilers) / sizeof(*compilers); i++) {
+            if (!has_command(compilers[i].command))
+                continue;
+            (void)snprintf(arguments, sizeof(arguments), "%s " STRICT " -c g.c -o g.o",
+                           compilers[i].arguments);
+            compile_text(&e, compilers[i].command, arguments);
+            tried++;
+        }
+        assert_true(tried > 0);
+        free_emission(&e);
+    }
+}
+
+/* The gradient of a 784-128-10 net is a matter of loops. */
+static void test_large_net_is_short(void **state)
+{
+    (void)state;
+    enum {
+        IN = 784,
+        HIDDEN = 128,
+        OUT = 10,
+        PARAMETERS = HIDDEN * (IN + 1) + OUT * (HIDDEN + 1)
+    };
+    ag_graph *graph = ag_graph_new(NULL);
+    ag_value *all = calloc(2 * PARAMETERS + IN + OUT + 1, sizeof(*all));
+    assert_non_null(all);
+    ag_value *w = all, *gradient = w + PARAMETERS, *each = gradient + PARAMETERS;
+    ag_value hidden[HIDDEN], y[OUT];
+    for (size_t i = 0; i < PARAMETERS; i++)
+        w[i] = ag_variable(graph, 0);
+    for (size_t i = 0; i < IN + OUT; i++)
+        each[i] = ag_variable(graph, 0);
+    for (size_t i = 0; i < HIDDEN; i++, w += IN + 1)
+        hidden[i] = ag_tanh(ag_add(ag_dot(IN, w, each), w[IN]));
+    for (size_t i = 0; i < OUT; i++, w += HIDDEN + 1)
+        y[i] = ag_add(ag_dot(HIDDEN, w, hidden), w[HIDDEN]);
+    const ag_value loss = ag_sub(ag_logsumexp(OUT, y), ag_dot(OUT, each + IN, y));
+    assert_int_equal(ag_gradient(loss, PARAMETERS, all, gradient), AG_OK);
+    ag_program *program = ag_compile(&(ag_signature){.shared = all,
+                                                     .shared_count = PARAMETERS,
+                                                     .each = each,
+                                                     .each_count = IN + OUT,
+                                                     .sum = gradient,
+                                                     .sum_count = PARAMETERS,
+                                                     .map = &loss,
+                                                     .map_count = 1},
+                                     NULL);
+    assert_non_null(program);
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    assert_int_equal(
+        ag_emit_c(1, &(ag_c_function){.name = "net", .program = program}, NULL, file, NULL, NULL),
+        AG_OK);
+    char *text = read_text(file);
+    assert_true(count_text(text, "\n") < 300);
+    assert_true(count_text(text, "128 x 784") == 2);
+    free(text);
+    assert_int_equal(fclose(file), 0);
+    ag_program_free(program);
+    ag_graph_free(graph);
+    free(all);
+}
+
+/* Long straight-line programs are cut into functions; nothing gets lost between them. */
+static void test_long_programs_are_cut(void **state)
+{
+    (void)state;
+    emission e = {.options = {.use_float = false}};
+    problem *p = new_problem(11);
+    const ag_value *x = add_inputs(p, &p->each, 3);
+    ag_value at[] = {x[0], x[1], x[2]};
+    for (size_t i = 0; i < 1500; i++)
+        at[i % 3] = i % 5 == 0 ? ag_sin(ag_add(at[0], at[1]))
+                               : ag_tanh(ag_add(ag_mul(at[1], at[2]), at[i % 3]));
+    put_all(&p->map, 3, at);
+    finish(p);
+    const size_t i = add_emitted(&e, p, true);
+    char *text = emit_text(&e);
+    assert_true(count_text(text, "static void f0_body_") > 5);
+    free(text);
+    load_emission(&e);
+    batch b = new_batch(p, 2, (source){-1, 1, 0}, false);
+    compare_with_interpreter(&e, i, &b);
+    free_batch(&b);
+    free_emission(&e);
+}
+
+/* ---- Mistakes ---------------------------------------------------------------------------------- */
+
+static void expect_refusal(size_t n, const ag_c_function *functions, const ag_emit_options *options,
+                           const char *word)
+{
+    ag_error_details error;
+    FILE *file = tmpfile();
+    assert_non_null(file);
+    assert_int_equal(ag_emit_c(n, functions, options, file, NULL, &error), AG_INVALID_ARGUMENT);
+    if (strstr(error.message, word) == NULL)
+        fail_msg("\"%s\" does not say %s", error.message, word);
+    assert_int_equal(ftell(file), 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    problem *p = make_unit(), *q = make_closure_problem(NULL);
+    ag_program *program = compile(p, false), *with_closure = compile(q, false);
+    const ag_c_function good = {.name = "f", .program = program};
+    ag_c_function f[] = {good, good};
+    expect_refusal(0, NULL, NULL, "no function");
+    expect_refusal(2, f, NULL, "two functions are called f");
+    f[0].name = "2f";
+    expect_refusal(1, f, NULL, "2f");
+    f[0].name = "";
+    expect_refusal(1, f, NULL, "name");
+    f[0].name = NULL;
+    expect_refusal(1, f, NULL, "name");
+    f[0].name = "a-b";
+    expect_refusal(1, f, NULL, "a-b");
+    f[0] = (ag_c_function){.name = "f"};
+    expect_refusal(1, f, NULL, "no program");
+    f[0] = (ag_c_function){.name = "f", .program = program, .frozen = true};
+    expect_refusal(1, f, NULL, "frozen");
+    f[0] = (ag_c_function){.name = "f", .program = with_closure};
+    expect_refusal(1, f, NULL, "triple");
+    f[0] = good;
+    expect_refusal(1, f, &(ag_emit_options){.header_name = "f.h"}, "f.h");
+    ag_error_details error;
+    assert_int_equal(ag_emit_c(1, f, NULL, NULL, NULL, &error), AG_INVALID_ARGUMENT);
+    FILE *full = fopen("/dev/full", "w");
+    if (full != NULL) {
+        assert_int_equal(ag_emit_c(1, f, NULL, full, NULL, &error), AG_IO);
+        (void)fclose(full);
+    }
+    ag_program_free(program);
+    ag_program_free(with_closure);
+    free_problem(p);
+    free_problem(q);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gates),
         cmocka_unit_test(test_random_graphs),
+        cmocka_unit_test(test_scans),
+        cmocka_unit_test(test_steps_in_place),
+        cmocka_unit_test(test_frozen),
+        cmocka_unit_test(test_closures),
+        cmocka_unit_test(test_is_deterministic),
+        cmocka_unit_test(test_compilers),
+        cmocka_unit_test(test_large_net_is_short),
+        cmocka_unit_test(test_long_programs_are_cut),
+        cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

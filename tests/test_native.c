@@ -137,49 +137,12 @@ static void compare_with_interpreter(problem *p)
     ag_program_free(programs[1]);
 }
 
-/* A damped oscillator, with inputs, outputs and totals, and the gradient of its end: scans of scans'
- * steps. */
 static void test_scan(void **state)
 {
     (void)state;
-    problem *step = new_problem(6);
-    ag_graph *g = step->graph;
-    const ag_value *k = add_inputs(step, &step->shared, 2), *s = add_inputs(step, &step->each, 3);
-    const ag_value v =
-        ag_sub(s[1], ag_scale(ag_add(ag_mul(k[0], s[0]), ag_mul(k[1], s[1])), (ag_real)0.125));
-    (void)put(&step->map, ag_add(s[0], ag_scale(v, (ag_real)0.125)));
-    (void)put(&step->map, ag_add(v, ag_sin(s[2])));
-    (void)put(&step->map, ag_mul(s[0], s[0]));
-    (void)put(&step->sum, ag_exp(ag_neg(ag_square(v))));
-    assert_int_equal(ag_error(g), AG_OK);
-    finish(step);
-    ag_program *program = compile(step, false);
-
-    enum {
-        STEPS = 20
-    };
-    problem *p = new_problem(7);
-    const ag_value *shared = add_inputs(p, &p->shared, 2), *start = add_inputs(p, &p->each, 2);
-    const ag_value *inputs = add_inputs(p, &p->each, STEPS);
-    ag_value end[2], outputs[STEPS], total;
-    assert_int_equal(ag_scan(p->graph, program, STEPS, 2,
-                             &(ag_scan_arrays){.shared = shared,
-                                               .state = start,
-                                               .inputs = inputs,
-                                               .final_state = end,
-                                               .outputs = outputs,
-                                               .totals = &total}),
-                     AG_OK);
-    put_all(&p->map, STEPS, outputs);
-    const ag_value root = put(&p->sum, ag_add(ag_mul(end[0], end[1]), total));
-    put_gradient(&p->sum, root, 2, shared);
-    put_gradient(&p->map, root, 2, start);
-    put_gradient(&p->map, root, STEPS, inputs);
-    finish(p);
-    ag_program_free(program);
+    problem *p = make_scan_problem(7);
     compare_with_interpreter(p);
     free_problem(p);
-    free_problem(step);
 }
 
 /* sum may be the shared array: a step of gradient descent, by both. */
