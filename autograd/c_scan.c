@@ -91,8 +91,8 @@ static void gather_lists(agi_c_writer *w, const agi_scan_step *scan, size_t to)
     const agi_records *records = &w->unit->program->records;
     for (uint32_t k = 0; k < scan->inputs.count; k++) {
         const agi_piece *piece = &records->pieces[scan->inputs.first + k];
-        const uint32_t *entry = records->lists + piece->list;
-        for (size_t t = 0; piece->list != AGI_NO_INDEX && t < scan->steps; t++, entry += 2) {
+        for (size_t t = 0; piece->list != AGI_NO_INDEX && t < scan->steps; t++) {
+            const uint32_t *entry = records->lists + piece->list + 2 * t;
             char from[AGI_C_OPERAND];
             agi_c_cut(w);
             agi_c_put_number(w, from, (agi_vector){entry[1], 0, (uint8_t)entry[0]});

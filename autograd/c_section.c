@@ -225,10 +225,11 @@ static void put_array(agi_c_writer *w, char to[AGI_C_OPERAND], const agi_element
         agi_text_put(&w->line, "const %s %c[] = {", agi_c_type(w), letter);
         for (uint32_t i = 0; i < e->n; i++) {
             char operand[AGI_C_OPERAND];
-            const uint32_t *list = w->unit->program->records.lists + e->list;
+            const uint32_t *lists = w->unit->program->records.lists;
             agi_c_put_number(w, operand,
-                             e->list == AGI_NO_INDEX ? agi_c_element(e->vector, i)
-                                                     : (agi_vector){list[i], 0, e->vector.space});
+                             e->list == AGI_NO_INDEX
+                                 ? agi_c_element(e->vector, i)
+                                 : (agi_vector){lists[e->list + i], 0, e->vector.space});
             agi_text_put(&w->line, "%s%s", i == 0 ? "" : ", ", operand);
         }
         agi_text_put(&w->line, "};");

@@ -95,12 +95,12 @@ static void read_elements(agi_c_writer *w, agi_vector v, uint32_t n, int64_t sec
 
 static void read_list(agi_c_writer *w, const agi_elements *e)
 {
-    const uint32_t *list = w->unit->program->records.lists + e->list;
+    const uint32_t *lists = w->unit->program->records.lists;
     if (e->list == AGI_NO_INDEX)
         read_elements(w, e->vector, e->n, 0, 1);
     else
         for (uint32_t i = 0; i < e->n; i++)
-            read_elements(w, (agi_vector){list[i], 0, e->vector.space}, 1, 0, 1);
+            read_elements(w, (agi_vector){lists[e->list + i], 0, e->vector.space}, 1, 0, 1);
 }
 
 static void read_pieces(agi_c_writer *w, agi_pieces pieces, size_t steps)
@@ -108,13 +108,14 @@ static void read_pieces(agi_c_writer *w, agi_pieces pieces, size_t steps)
     const agi_records *records = &w->unit->program->records;
     for (uint32_t k = 0; k < pieces.count; k++) {
         const agi_piece *piece = &records->pieces[pieces.first + k];
-        const uint32_t *entry = records->lists + piece->list;
         if (piece->list == AGI_NO_INDEX)
             read_elements(w, piece->x, piece->n, piece->step,
                           piece->step == 0 ? 1 : (uint32_t)steps);
         else
-            for (size_t t = 0; t < steps; t++, entry += 2)
+            for (size_t t = 0; t < steps; t++) {
+                const uint32_t *entry = records->lists + piece->list + 2 * t;
                 read_elements(w, (agi_vector){entry[1], 0, (uint8_t)entry[0]}, 1, 0, 1);
+            }
     }
 }
 
