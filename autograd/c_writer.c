@@ -90,7 +90,8 @@ void agi_c_put_line(agi_c_writer *w, const char *format, ...)
     const int n = vsnprintf(line, sizeof(line), format, arguments);
     va_end(arguments);
     assert(n >= 0 && (size_t)n < sizeof(line));
-    agi_text_append(&w->line, line, (size_t)n);
+    (void)n;
+    agi_text_append(&w->line, line, strlen(line));
     agi_c_end_line(w);
 }
 
