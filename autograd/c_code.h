@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Programs as C: what the files that write it share. emit_c.c makes files, c_unit.c the functions of
- * one program, c_section.c their statements, c_gates.c the formulas.
+ * Programs as C: what the files that write it share. emit_c.c makes files, c_section.c statements,
+ * c_gates.c formulas.
  */
 #ifndef WENGERT_C_CODE_H
 #define WENGERT_C_CODE_H
@@ -11,6 +11,7 @@
 
 enum {
     AGI_C_NAME = 64,    /* of a function, at most so many characters */
+    AGI_C_BASE = 88,    /* of names that a file keeps to itself */
     AGI_C_OPERAND = 160 /* the text of one number, with room for a name */
 };
 
@@ -110,9 +111,9 @@ typedef struct agi_c_unit {
     const ag_program *program;
     const ag_c_function *function; /* NULL: a step */
     agi_c_mode mode;
-    char name[AGI_C_NAME + 24];
-    char numbers_name[AGI_C_NAME + 40];
-    char shared_name[AGI_C_NAME + 40]; /* "shared", or of an array of numbers */
+    char name[AGI_C_BASE]; /* with which all names begin that are not the function's own */
+    char numbers_name[AGI_C_BASE + 16];
+    char shared_name[AGI_C_BASE + 16]; /* "shared", or of an array of numbers */
     bool accumulates;                  /* totals are there already, and are added to */
     bool has_totals;  /* in the workspace, for sums that can't be scaled as they come */
     bool is_measured; /* the first time is over */
@@ -147,6 +148,17 @@ size_t agi_measure_c_scans(agi_c_unit *unit, const agi_c_section *section);
 
 /* Whether a gate of at most three operands is arithmetic, and no call of libm that takes long. */
 bool agi_is_c_arithmetic(uint8_t gate);
+
+/* c_names.c: the names of functions, and those that stand for closures. */
+ag_status agi_check_c_names(size_t count, const ag_c_function *functions, ag_error_details *error);
+ag_status agi_check_c_closure(const agi_c_file *file, const ag_closure *closure,
+                              ag_error_details *error);
+/* Its own name, or that with a number behind it, where another function has a name that its units
+ * might take. */
+void agi_choose_c_base(char base[AGI_C_BASE], size_t count, const ag_c_function *functions,
+                       const ag_c_function *of);
+/* AG_INVALID_ARGUMENT */
+ag_status agi_refuse_c(ag_error_details *error, const char *format, ...) AGI_PRINTF(2, 3);
 
 /* emit_c.c: a unit; NULL where there is no memory. */
 agi_c_unit *agi_add_c_unit(agi_c_file *file, const ag_program *program, const char *name);

@@ -109,7 +109,8 @@ static void put_comparison(agi_c_writer *w, const agi_instruction *at)
         return;
     }
     agi_text *branches = &w->file->branches;
-    agi_text_put(branches, " *   %" PRIu32 ": %s: ", ++w->file->comparisons, w->unit->name);
+    agi_text_put(branches, " *   %" PRIu32 ": %s: ", ++w->file->comparisons,
+                 w->unit->function == NULL ? w->unit->name : w->unit->function->name);
     agi_put_c_words(branches, text);
     agi_text_put(branches, " was %s\n", at->outcome ? "true" : "false");
     agi_put_c_words(&w->comment, text);

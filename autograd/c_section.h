@@ -99,7 +99,7 @@ uint8_t agi_c_simplify(const agi_c_writer *w, uint8_t gate, agi_vector local);
 /* Where elements are: a row, or an index table over the workspace, "w[net_list1[j]]". */
 typedef struct agi_c_elements {
     agi_c_row row;
-    char list[AGI_C_NAME + 40]; /* its name; empty: a row */
+    char list[AGI_C_BASE + 16]; /* its name; empty: a row */
 } agi_c_elements;
 
 agi_c_elements agi_c_find_elements(agi_c_writer *w, const agi_elements *e);

@@ -108,16 +108,16 @@ agi_c_unit *agi_find_c_step(agi_c_file *file, const agi_c_unit *user, const ag_p
         steps++;
     }
     const char *first = file->gates.library.prefix;
-    char name[AGI_C_NAME + 24];
+    char name[AGI_C_BASE];
     (void)user;
     (void)snprintf(name, sizeof(name), steps == 1 ? "%s_step" : "%s_step%" PRIu32, first, steps);
     return agi_add_c_unit(file, program, name);
 }
 
 /* A function of the caller's. */
-static void add_function(agi_c_file *file, const ag_c_function *function)
+static void add_function(agi_c_file *file, const char *base, const ag_c_function *function)
 {
-    agi_c_unit *unit = agi_add_c_unit(file, function->program, function->name);
+    agi_c_unit *unit = agi_add_c_unit(file, function->program, base);
     if (unit == NULL)
         return;
     unit->function = function;
@@ -333,8 +333,8 @@ static void put_head(agi_c_file *file, agi_text *to, const agi_c_unit *unit, con
         {info->map_count > 0, function->batch, "", "map", info->map_count},
         {info->once_count > 0, false, "", "once", info->once_count},
     };
-    uint32_t column = (uint32_t)strlen(unit->name) + 6;
-    agi_text_put(to, "%s %s(", returns(unit) ? "int" : "void", unit->name);
+    uint32_t column = (uint32_t)strlen(function->name) + 6;
+    agi_text_put(to, "%s %s(", returns(unit) ? "int" : "void", function->name);
     const uint32_t begin = to->count;
     if (function->batch)
         put_parameter(to, &column, "size_t batch");
@@ -551,11 +551,11 @@ static void put_declaration(agi_c_file *file, agi_text *to, const agi_c_unit *un
     agi_text_put(to, " */\n");
     if (takes_workspace(file, unit)) {
         agi_text_put(to, "enum { ");
-        put_capitals(to, unit->name);
+        put_capitals(to, function->name);
         agi_text_put(to, "_WORKSPACE = %zu }; /* numbers */\n", unit->workspace);
     }
     if (function->shared != NULL && !function->frozen)
-        agi_text_put(to, "extern const %s %s_shared[%zu];\n", name_type(file), unit->name,
+        agi_text_put(to, "extern const %s %s_shared[%zu];\n", name_type(file), function->name,
                      info->shared_count == 0 ? 1 : info->shared_count);
     put_head(file, to, unit, "workspace");
     agi_text_put(to, ";\n\n");
@@ -582,9 +582,9 @@ static void put_header(agi_c_file *file, agi_text *to, const ag_emit_options *op
 {
     agi_text_put(to, "/* Made by Wengert %s; numbers are %s. */\n#ifndef ", ag_version(),
                  name_type(file));
-    put_capitals(to, file->gates.library.prefix);
+    put_capitals(to, file->units[0]->function->name);
     agi_text_put(to, "_H\n#define ");
-    put_capitals(to, file->gates.library.prefix);
+    put_capitals(to, file->units[0]->function->name);
     agi_text_put(to, "_H\n\n");
     put_declarations(file, to, options);
     agi_text_put(to, "\n#endif\n");
@@ -622,49 +622,21 @@ void agi_close_c_file(agi_c_file *file)
 
 /* ---- The interface --------------------------------------------------------------------------- */
 
-static ag_status refuse(ag_error_details *error, const char *format, ...) AGI_PRINTF(2, 3);
-
-static ag_status refuse(ag_error_details *error, const char *format, ...)
-{
-    char message[sizeof(error->message)];
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(message, sizeof(message), format, arguments);
-    va_end(arguments);
-    agi_set_details(error, AG_INVALID_ARGUMENT, "ag_emit_c: %s", message);
-    return AG_INVALID_ARGUMENT;
-}
-
-static bool is_identifier(const char *name)
-{
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
-    static const char more[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
-    return name != NULL && name[0] != '\0' && strchr(letters, name[0]) != NULL &&
-           name[strspn(name, more)] == '\0';
-}
-
 static ag_status check_functions(size_t count, const ag_c_function *functions,
                                  ag_error_details *error)
 {
     if (count == 0 || functions == NULL)
-        return refuse(error, "there is no function");
-    for (size_t i = 0; i < count; i++) {
+        return agi_refuse_c(error, "there is no function");
+    const ag_status status = agi_check_c_names(count, functions, error);
+    for (size_t i = 0; status == AG_OK && i < count; i++) {
         const ag_c_function *function = &functions[i];
-        if (!is_identifier(function->name) || strlen(function->name) >= AGI_C_NAME)
-            return refuse(error,
-                          "\"%.40s\" is no name for a function of C (letters, digits, _; less "
-                          "than %d)",
-                          function->name == NULL ? "" : function->name, (int)AGI_C_NAME);
-        for (size_t k = 0; k < i; k++)
-            if (strcmp(functions[k].name, function->name) == 0)
-                return refuse(error, "two functions are called %s", function->name);
         if (function->program == NULL)
-            return refuse(error, "%s has no program", function->name);
+            return agi_refuse_c(error, "%s has no program", function->name);
         if (function->frozen && function->shared == NULL)
-            return refuse(error, "%s is frozen, but there are no numbers for shared",
-                          function->name);
+            return agi_refuse_c(error, "%s is frozen, but there are no numbers for shared",
+                                function->name);
     }
-    return AG_OK;
+    return status;
 }
 
 /* Those of the programs, once all steps are known. */
@@ -672,29 +644,34 @@ static ag_status check_closures(const agi_c_file *file, ag_error_details *error)
 {
     for (uint32_t i = 0; i < file->units_count; i++) {
         const agi_records *records = &file->units[i]->program->records;
-        for (uint32_t k = 0; k < records->closures_count; k++)
-            if (!is_identifier(records->closures[k].c_function))
-                return refuse(error, "the closure %.60s, in %s, has no c_function",
-                              records->closures[k].name, file->units[i]->name);
+        for (uint32_t k = 0; k < records->closures_count; k++) {
+            const ag_status status = agi_check_c_closure(file, &records->closures[k], error);
+            if (status != AG_OK)
+                return status;
+        }
     }
     return AG_OK;
 }
 
+/* The steps of scans and what the functions share have the first one's base. */
 static void open_file(agi_c_file *file, agi_memory *memory, size_t count,
                       const ag_c_function *functions, const ag_emit_options *options)
 {
     *file = (agi_c_file){
         .memory = memory,
-        .gates = {.library = {.use_float = options->use_float,
-                              .small_libm = options->small_libm,
-                              .prefix = functions[0].name}},
+        .gates = {.library = {.use_float = options->use_float, .small_libm = options->small_libm}},
         .tables = {.memory = memory},
         .functions = {.memory = memory},
         .branches = {.memory = memory},
         .static_workspace = options->static_workspace,
     };
-    for (size_t i = 0; i < count && !file->failed; i++)
-        add_function(file, &functions[i]);
+    for (size_t i = 0; i < count && !file->failed; i++) {
+        char base[AGI_C_BASE];
+        agi_choose_c_base(base, count, functions, &functions[i]);
+        add_function(file, base, &functions[i]);
+    }
+    if (!file->failed)
+        file->gates.library.prefix = file->units[0]->name;
 }
 
 static ag_status write_text(const agi_text *text, FILE *to)
@@ -744,12 +721,12 @@ ag_status ag_emit_c(size_t count, const ag_c_function *functions, const ag_emit_
     if (status != AG_OK)
         return status;
     if (source == NULL)
-        return refuse(error, "there is no file");
+        return agi_refuse_c(error, "there is no file");
     if ((header == NULL) != (options->header_name == NULL))
-        return refuse(error,
-                      header == NULL ? "there is no file for the header %.60s"
-                                     : "the header has no name%.0s",
-                      header == NULL ? options->header_name : "");
+        return agi_refuse_c(error,
+                            header == NULL ? "there is no file for the header %.60s"
+                                           : "the header has no name%.0s",
+                            header == NULL ? options->header_name : "");
     agi_c_file file;
     open_file(&file, &memory, count, functions, options);
     status = emit(&file, options, source, header, error);

@@ -7,6 +7,7 @@
 
 #include "program_testing.h"
 
+#include <ctype.h>
 #include <dlfcn.h>
 #include <unistd.h>
 
@@ -46,10 +47,12 @@ static inline void write_wrappers(const emission *e, const char *text, FILE *fil
         const problem *p = e->problems[i];
         const ag_c_function *f = &e->functions[i];
         char workspace[60];
-        (void)snprintf(workspace, sizeof(workspace), "F%zu_WORKSPACE", i);
+        (void)snprintf(workspace, sizeof(workspace), "%s_WORKSPACE", e->names[i]);
+        for (char *at = workspace; *at != '\0'; at++)
+            *at = (char)toupper((unsigned char)*at);
         const bool has_workspace = strstr(text, workspace) != NULL;
         char returning[40];
-        (void)snprintf(returning, sizeof(returning), "\nint f%zu(", i);
+        (void)snprintf(returning, sizeof(returning), "\nint %s(", e->names[i]);
         const bool answers = strstr(text, returning) != NULL;
         fprintf(file,
                 "int call_f%zu(size_t batch, const %s *shared, const %s *each, %s *sum, %s *map, "

@@ -407,7 +407,7 @@ static void test_long_programs_are_cut(void **state)
     free_emission(&e);
 }
 
-/* ---- Mistakes ---------------------------------------------------------------------------------- */
+/* ---- Names ------------------------------------------------------------------------------------- */
 
 static void expect_refusal(size_t n, const ag_c_function *functions, const ag_emit_options *options,
                            const char *word)
@@ -421,6 +421,91 @@ static void expect_refusal(size_t n, const ag_c_function *functions, const ag_em
     assert_int_equal(ftell(file), 0);
     assert_int_equal(fclose(file), 0);
 }
+
+/* Functions that are called what others might keep to themselves. */
+static void test_names_are_kept_apart(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "f",      "f_max",       "f_chain",   "f_body",  "f_body_2", "f_once",
+        "f_step", "f_step_body", "f_numbers", "f_list1", "f_check",  "f_1",
+        "f_exp2", "f_step2",     "f_sums",    "v1",      "i",        "f_step_1",
+    };
+    emission e = {.options = {.small_libm = true}};
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        (void)add_emitted(&e, i % 6 == 0 ? make_scan_problem(7 + i) : make_problem(i), false);
+        (void)snprintf(e.names[i], sizeof(e.names[i]), "%s", names[i]);
+    }
+    char *text = emit_text(&e);
+    assert_non_null(strstr(text, " f_2_chain("));
+    assert_non_null(strstr(text, " f_2_step_body"));
+    assert_non_null(strstr(text, " f_step_2_body"));
+    assert_null(strstr(text, " f_sums_1_"));
+    free(text);
+    load_emission(&e);
+    for (size_t i = 0; i < e.n; i++) {
+        batch b = new_batch(e.problems[i], 2, (source){-1, 1, 0}, false);
+        if (i % 6 == 0) {
+            compare_with_interpreter(&e, i, &b);
+        } else {
+            run_recorded(&b);
+            check_emitted(&e, i, &b);
+        }
+        free_batch(&b);
+    }
+    free_emission(&e);
+}
+
+/* The words of a text that a function could be called, one after the other; NULL behind the last. */
+static char *next_word(char **text)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+    *text += strcspn(*text, letters);
+    if (**text == '\0')
+        return NULL;
+    char *word = *text;
+    *text += strspn(word, letters);
+    if (**text != '\0')
+        *(*text)++ = '\0';
+    return word;
+}
+
+/* Whatever is in the headers, as a word of the language, a function, a type or a macro. */
+static void test_names_of_headers_are_refused(void **state)
+{
+    (void)state;
+    static const char *const commands[] = {
+        "-std=c99 -E -P -", "-std=c99 -E -dM - | sed 's/#define \\([A-Za-z0-9_]*\\).*/\\1/'"};
+    problem *p = make_unit();
+    ag_program *program = compile(p, false);
+    size_t words = 0;
+    for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
+        char command[300];
+        (void)snprintf(command, sizeof(command),
+                       "printf '#include <%%s.h>\\n' math stddef stdint string stdlib | %s -x c %s",
+                       find_compiler(), commands[i]);
+        FILE *file = popen(command, "r");
+        assert_non_null(file);
+        char line[2000];
+        while (fgets(line, sizeof(line), file) != NULL) {
+            char *at = line;
+            for (const char *word = next_word(&at); word != NULL; word = next_word(&at)) {
+                if (word[0] == '_' || (word[0] >= '0' && word[0] <= '9') ||
+                    strcmp(word, "quot") == 0 || strcmp(word, "rem") == 0)
+                    continue;
+                const ag_c_function function = {.name = word, .program = program};
+                expect_refusal(1, &function, NULL, word);
+                words++;
+            }
+        }
+        assert_int_equal(pclose(file), 0);
+    }
+    assert_true(words > 500);
+    ag_program_free(program);
+    free_problem(p);
+}
+
+/* ---- Mistakes ---------------------------------------------------------------------------------- */
 
 static void test_refusals(void **state)
 {
@@ -439,12 +524,40 @@ static void test_refusals(void **state)
     expect_refusal(1, f, NULL, "name");
     f[0].name = "a-b";
     expect_refusal(1, f, NULL, "a-b");
+    static const char *const taken[] = {"_f",      "int",      "typeof", "co_await", "std",
+                                        "main",    "lgammaf",  "sinl",   "gamma",    "memcpy",
+                                        "int24_t", "INT8_MAX", "NAN",    "M_PI",     "uint8_t"};
+    for (size_t i = 0; i < sizeof(taken) / sizeof(*taken); i++) {
+        f[0].name = taken[i];
+        expect_refusal(1, f, NULL, taken[i]);
+    }
+    static const char *const pairs[][2] = {
+        {"net", "Net"}, {"net", "NET_WORKSPACE"}, {"net", "NET_H"}, {"net", "net_shared"}};
+    static const double numbers[40];
+    for (size_t i = 0; i < 2 * sizeof(pairs) / sizeof(*pairs); i++) {
+        f[i % 2] = f[1 - i % 2] = good;
+        f[i % 2].name = pairs[i / 2][0];
+        f[i % 2].shared = numbers;
+        f[1 - i % 2].name = pairs[i / 2][1];
+        expect_refusal(2, f, NULL, pairs[i / 2][0]);
+        expect_refusal(2, f, NULL, pairs[i / 2][1]);
+    }
     f[0] = (ag_c_function){.name = "f"};
     expect_refusal(1, f, NULL, "no program");
     f[0] = (ag_c_function){.name = "f", .program = program, .frozen = true};
     expect_refusal(1, f, NULL, "frozen");
     f[0] = (ag_c_function){.name = "f", .program = with_closure};
     expect_refusal(1, f, NULL, "triple");
+    static const char *const of_closures[] = {"sin", "if", "w",       "v12",
+                                              "3",   "g",  "g_chain", "g_body_2"};
+    for (size_t i = 0; i < sizeof(of_closures) / sizeof(*of_closures); i++) {
+        problem *r = make_closure_problem(of_closures[i]);
+        ag_program *other = compile(r, false);
+        f[0] = (ag_c_function){.name = "g", .program = other};
+        expect_refusal(1, f, NULL, of_closures[i]);
+        ag_program_free(other);
+        free_problem(r);
+    }
     f[0] = good;
     expect_refusal(1, f, &(ag_emit_options){.header_name = "f.h"}, "f.h");
     ag_error_details error;
@@ -473,6 +586,8 @@ int main(void)
         cmocka_unit_test(test_compilers),
         cmocka_unit_test(test_large_net_is_short),
         cmocka_unit_test(test_long_programs_are_cut),
+        cmocka_unit_test(test_names_are_kept_apart),
+        cmocka_unit_test(test_names_of_headers_are_refused),
         cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

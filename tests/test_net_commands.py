@@ -377,6 +377,7 @@ class Life(unittest.TestCase):
             ("--batch is for an expression", "--batch"),
             ("--file is for an expression", "--file", "iris.csv"),
             ("should end", "-o", "iris.safetensors"),
+            ('"for"', "--name", "for"),
         ]:
             self.refuse([said], "emit", "iris.safetensors", *arguments)
         self.refuse(["nothing.safetensors"], "emit", "nothing.safetensors", status=FAILED)

@@ -12,40 +12,25 @@
 #include <wengert/program.h>
 
 enum {
-    LONGEST_NAME = 48 /* with room for what is put behind it */
+    LONGEST_NAME = 48 /* of a file's, with room for what is put behind it */
 };
 
 /* What comes out, and where. */
 typedef struct emitting {
     const command_line *arguments;
-    const char *path;        /* of the source; NULL: standard output */
-    char *header_path;       /* beside it; NULL: none */
-    const char *header_name; /* its last part */
-    char name[LONGEST_NAME + 8];
+    const char *path;                 /* of the source; NULL: standard output */
+    char *header_path;                /* beside it; NULL: none */
+    const char *header_name;          /* its last part */
+    const char *name;                 /* of the function */
+    char made_name[LONGEST_NAME + 1]; /* of the file's */
     FILE *source, *header; /* until they are in their places; NULL: standard output, none */
 } emitting;
 
 /* ---- Names ----------------------------------------------------------------------------------- */
 
-/* What a function of C or C++ can't be called beside math.h. */
-static const char taken[] =
-    "alignas alignof and asm auto bool break case catch char class const constexpr continue "
-    "decltype default delete do double else enum explicit export extern false float for friend "
-    "goto if inline int long main mutable namespace new noexcept not nullptr operator or private "
-    "protected public register restrict return short signed sizeof static struct switch template "
-    "this throw true try typedef typeid typename typeof union unsigned using virtual void volatile "
-    "wchar_t while xor size_t "
-    "abs acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh div erf erfc exp exp2 "
-    "expm1 fabs fdim floor fma fmax fmin fmod frexp gamma hypot ilogb isfinite isinf isnan "
-    "isnormal "
-    "j0 j1 jn labs ldexp ldiv lgamma llrint llround log log10 log1p log2 logb lrint lround modf "
-    "nan "
-    "nearbyint nextafter pow remainder remquo rint round scalbln scalbn significand sin sinh sqrt "
-    "tan tanh tgamma trunc y0 y1 yn";
-
-static bool is_identifier_letter(char c)
+static bool is_letter(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
 /* What a path is called without its directory. */
@@ -55,38 +40,19 @@ static const char *find_last_part(const char *path)
     return slash == NULL ? path : slash + 1;
 }
 
-/* "my-net.c" is my_net; what is no name gets an underscore behind, or one of ours in front. */
+/* "my-net.c" is my_net; what does not begin with a letter gets one in front. */
 static void make_name(emitting *e, const char *path)
 {
     const char *from = find_last_part(path), *dot = strrchr(from, '.');
     const size_t length = dot == NULL ? strlen(from) : (size_t)(dot - from);
     size_t n = 0;
-    if (length == 0 || (from[0] >= '0' && from[0] <= '9') || from[0] == '_')
-        e->name[n++] = 'f';
+    if (length == 0 || !is_letter(from[0]))
+        e->made_name[n++] = 'f';
     for (size_t i = 0; i < length && n < LONGEST_NAME; i++)
-        e->name[n++] = from[i] == '_' || !is_identifier_letter(from[i]) ? '_' : from[i];
-    e->name[n] = '\0';
-    if (is_choice(taken, e->name))
-        strcat(e->name, "_");
-}
-
-static int read_name(emitting *e, const char *otherwise)
-{
-    const char *name = get_option(e->arguments, "name");
-    if (name == NULL) {
-        make_name(e, e->path == NULL ? otherwise : e->path);
-        return DONE;
-    }
-    bool good = *name != '\0' && !(*name >= '0' && *name <= '9') && !is_choice(taken, name);
-    for (const char *at = name; good && *at != '\0'; at++)
-        good = is_identifier_letter(*at);
-    if (!good || strlen(name) > LONGEST_NAME)
-        return fail(e->arguments, MISUSED,
-                    "--name %.60s: expected a name for a function of C, of at most %d characters "
-                    "and none that C or math.h has",
-                    name, (int)LONGEST_NAME);
-    strcpy(e->name, name);
-    return DONE;
+        e->made_name[n++] =
+            is_letter(from[i]) || (from[i] >= '0' && from[i] <= '9') ? from[i] : '_';
+    e->made_name[n] = '\0';
+    e->name = e->made_name;
 }
 
 /* ---- Files ----------------------------------------------------------------------------------- */
@@ -97,8 +63,10 @@ static int begin(emitting *e, const char *otherwise)
     e->path = get_option(a, "output");
     if (e->path == NULL && a->json)
         return fail(a, MISUSED, "--json tells what was written, and wants --output FILE");
-    if (read_name(e, otherwise) != DONE ||
-        (e->path != NULL && find_ending(a, e->path, "c") == NULL))
+    e->name = get_option(a, "name");
+    if (e->name == NULL)
+        make_name(e, e->path == NULL ? otherwise : e->path);
+    if (e->path != NULL && find_ending(a, e->path, "c") == NULL)
         return MISUSED;
     if (e->path == NULL)
         return DONE;
@@ -216,7 +184,10 @@ static int write_expression(emitting *e, const circuit *c, size_t count, const a
                                      .declarations = words};
     ag_error_details error;
     int status = DONE;
-    if (ag_emit_c(1, &function, &options, get_source(e), e->header, &error) != AG_OK)
+    const ag_status emitted = ag_emit_c(1, &function, &options, get_source(e), e->header, &error);
+    if (emitted == AG_INVALID_ARGUMENT) /* which can be the name alone */
+        status = fail(a, MISUSED, "%s (--name: another)", error.message);
+    else if (emitted != AG_OK)
         status = fail(a, FAILED, "%s", error.message);
     free(words);
     ag_program_free(program);
@@ -307,8 +278,9 @@ static int emit_model(emitting *e, const nn_model *model)
                                      .train = has_option(a, "train"),
                                      .loss = read_loss(a)};
     nn_error error;
-    if (nn_emit_c(model, &options, get_source(e), e->header, &error) != AG_OK)
-        return fail_net(a, &error);
+    const ag_status emitted = nn_emit_c(model, &options, get_source(e), e->header, &error);
+    if (emitted != AG_OK)
+        return fail(a, emitted == AG_INVALID_ARGUMENT ? MISUSED : FAILED, "%s", error.message);
     status = finish(e);
     if (status == DONE && a->json)
         print_net_json(e, model);

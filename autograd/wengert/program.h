@@ -244,9 +244,10 @@ AG_API ag_status ag_scan(ag_graph *graph, ag_program *step, size_t steps, size_t
  * and, if the program keeps comparisons, it returns an int: 0, or the number of the one that comes
  * out differently, as the header lists them; then no output has been written. */
 typedef struct ag_c_function {
-    const char *name; /* a C identifier. Whatever else is defined for the function begins with it,
-                         constants with the same in capitals; files can be linked together whose
-                         functions have other names */
+    const char *name; /* a C identifier, but no word of C or C++ and no name of their headers.
+                         Whatever else is defined for the function begins with it, constants with the
+                         same in capitals; files can be linked together whose functions have other
+                         names */
     const ag_program *program;
     /* shared_count numbers for the shared inputs, or NULL. They stand in the file, as the constant
      * array NAME_shared: what a device begins with. */
@@ -277,9 +278,10 @@ typedef struct ag_emit_options {
  * proportion. The same programs give the same bytes. It compiles as C++, too. header may be NULL
  * where options->header_name is; options may be NULL.
  *
- * AG_INVALID_ARGUMENT, and nothing has been written: a name that is no identifier or stands there
- * twice, frozen without shared, a header without a name or a name without a header, a closure
- * without c_function. AG_OUT_OF_MEMORY; AG_IO. error, which may be NULL, says more. */
+ * AG_INVALID_ARGUMENT, and nothing has been written: a name that is none for a function, or that two
+ * have (or in capitals, or that the header defines for another function); frozen without shared; a
+ * header without a name or a name without a header; a closure without c_function, or with one that
+ * the file has for something else. AG_OUT_OF_MEMORY; AG_IO. error, which may be NULL, says more. */
 AG_API ag_status ag_emit_c(size_t count, const ag_c_function *functions,
                            const ag_emit_options *options, FILE *source, FILE *header,
                            ag_error_details *error);
