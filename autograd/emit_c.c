@@ -679,31 +679,36 @@ static ag_status write_text(const agi_text *text, FILE *to)
     return fwrite(text->chars, 1, text->count, to) == text->count ? agi_finish_file(to) : AG_IO;
 }
 
-/* Everything as text, and only then into the files. */
+/* Everything as text. */
+static ag_status put_files(agi_c_file *file, const ag_emit_options *options, agi_text *source,
+                           agi_text *header)
+{
+    for (uint32_t i = file->units_count; i-- > 0 && !file->failed;)
+        agi_put_c_unit(file, file->units[i]);
+    put_source(file, source, options);
+    if (options->header_name != NULL)
+        put_header(file, header, options);
+    return file->failed || file->tables.failed || file->functions.failed || file->branches.failed ||
+                   source->failed || header->failed
+               ? AG_OUT_OF_MEMORY
+               : AG_OK;
+}
+
+/* Only once all of it is there, something is written. */
 static ag_status emit(agi_c_file *file, const ag_emit_options *options, FILE *source, FILE *header,
                       ag_error_details *error)
 {
     agi_text to_source = {.memory = file->memory}, to_header = {.memory = file->memory};
-    ag_status status = AG_OK;
     agi_measure_c_units(file);
-    if (!file->failed)
-        status = check_closures(file, error);
-    if (status == AG_OK) {
-        for (uint32_t i = file->units_count; i-- > 0 && !file->failed;)
-            agi_put_c_unit(file, file->units[i]);
-        put_source(file, &to_source, options);
-        if (header != NULL)
-            put_header(file, &to_header, options);
-        if (file->failed || file->tables.failed || file->functions.failed ||
-            file->branches.failed || to_source.failed || to_header.failed)
-            status = AG_OUT_OF_MEMORY;
-        if (status == AG_OK)
-            status = write_text(&to_source, source);
-        if (status == AG_OK && header != NULL)
-            status = write_text(&to_header, header);
-        if (status != AG_OK)
-            agi_set_details(error, status, "ag_emit_c: %s", ag_strerror(status));
-    }
+    ag_status status = file->failed ? AG_OUT_OF_MEMORY : check_closures(file, error);
+    if (status == AG_OK)
+        status = put_files(file, options, &to_source, &to_header);
+    if (status == AG_OK)
+        status = write_text(&to_source, source);
+    if (status == AG_OK && header != NULL)
+        status = write_text(&to_header, header);
+    if (status == AG_OUT_OF_MEMORY || status == AG_IO)
+        agi_set_details(error, status, "ag_emit_c: %s", ag_strerror(status));
     agi_text_free(&to_source);
     agi_text_free(&to_header);
     return status;

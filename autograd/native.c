@@ -42,13 +42,19 @@ static void put_entry(agi_c_file *file, agi_text *to, const agi_c_unit *unit, co
     to->failed = to->failed || section->calls.failed;
 }
 
+static ag_status fail_memory(ag_error_details *error)
+{
+    agi_set_details(error, AG_OUT_OF_MEMORY, "ag_native: %s", ag_strerror(AG_OUT_OF_MEMORY));
+    return AG_OUT_OF_MEMORY;
+}
+
 static ag_status write_text(agi_c_file *file, const ag_program *program, agi_text *to,
-                            size_t *extra)
+                            size_t *extra, ag_error_details *error)
 {
     agi_c_unit *single = agi_add_c_unit(file, program, "p");
     agi_c_unit *lanes = agi_add_c_unit(file, program, "q");
     if (single == NULL || lanes == NULL)
-        return AG_OUT_OF_MEMORY;
+        return fail_memory(error);
     single->mode = AGI_C_SINGLE;
     lanes->mode = AGI_C_ALL_LANES;
     agi_measure_c_units(file);
@@ -65,7 +71,7 @@ static ag_status write_text(agi_c_file *file, const ag_program *program, agi_tex
     put_entry(file, to, lanes, "body", &lanes->body);
     *extra = single->workspace - single->scratch;
     return file->failed || file->tables.failed || file->functions.failed || to->failed
-               ? AG_OUT_OF_MEMORY
+               ? fail_memory(error)
                : AG_OK;
 }
 
@@ -116,14 +122,15 @@ void agi_free_native(ag_program *program)
 }
 
 /* What several threads have made at the same time, the first of them has made. */
-static ag_status attach(ag_program *program, bool is_float, const agi_native *made)
+static ag_status attach(ag_program *program, bool is_float, const agi_native *made,
+                        ag_error_details *error)
 {
     agi_memory memory = {.allocator = program->memory.allocator, .user = program->memory.user};
     agi_native *native = (agi_native *)agi_memory_resize(&memory, NULL, 0, sizeof(*native));
     agi_native *none = NULL;
     if (native == NULL) {
         agi_object_free(made->object);
-        return AG_OUT_OF_MEMORY;
+        return fail_memory(error);
     }
     *native = *made;
     if (!atomic_compare_exchange_strong_explicit(&program->native[is_float], &none, native,
@@ -155,15 +162,13 @@ ag_status ag_native(ag_program *program, const ag_native_options *options, ag_er
     };
     agi_text text = {.memory = &memory};
     agi_native made = {0};
-    ag_status status = write_text(&file, program, &text, &made.extra);
+    ag_status status = write_text(&file, program, &text, &made.extra, error);
     agi_close_c_file(&file);
-    if (status == AG_OK) {
+    if (status == AG_OK)
         status = load(&made, &text, options, error);
-        agi_text_free(&text);
-        return status != AG_OK ? status : attach(program, options->use_float, &made);
-    }
+    if (status == AG_OK)
+        status = attach(program, options->use_float, &made, error);
     agi_text_free(&text);
-    agi_set_details(error, status, "ag_native: %s", ag_strerror(status));
     return status;
 }
 
