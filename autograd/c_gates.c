@@ -4,26 +4,19 @@
  * are gates, too.
  */
 #include "c_code.h"
+#include "terms.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 /* ---- The table ------------------------------------------------------------------------------- */
 
-#define NUM(number) "#" #number
-#define NEG(p) "-" p
-#define ADD(p, q) "(" p " + " q ")"
-#define SUB(p, q) "(" p " - " q ")"
-#define MUL(p, q) "(" p " * " q ")"
-#define DIV(p, q) "(" p " / " q ")"
+#define CALL1(function, p) "@" function "(" p ")"
+#define CALL2(function, p, q) "@" function "(" p ", " q ")"
+#include "formula_text.h"
 
-#define IF(condition, p, q) "(" condition " ? " p " : " q ")"
-#define GT(p, q) p " > " q
+#define NUM(number) "#" #number
 #define GE(p, q) p " >= " q
-#define LT(p, q) p " < " q
-#define LE(p, q) p " <= " q
-#define EQ(p, q) p " == " q
-#define NE(p, q) p " != " q
 /* A tie goes to the first operand, and so does a NaN of its own. */
 #define TAKES_MAX(p, q) p " >= " q " || " p " != " p
 #define TAKES_MIN(p, q) p " <= " q " || " p " != " p
@@ -31,39 +24,7 @@
 #define MIN(p, q) IF(TAKES_MIN(p, q), p, q)
 #define SIGN(p) IF(p " > #0", "#1", IF(p " < #0", "-#1", p))
 #define FINITE_OR_0(p) IF(p " - " p " == #0", p, "#0")
-
-#define CALL1(function, p) "@" function "(" p ")"
-#define CALL2(function, p, q) "@" function "(" p ", " q ")"
-#define POW(p, q) CALL2("pow", p, q)
-#define HYPOT(p, q) CALL2("hypot", p, q)
-#define ATAN2(p, q) CALL2("atan2", p, q)
-#define POLYGAMMA(n, p) CALL2("polygamma", n, p)
 #define ABS(p) CALL1("fabs", p)
-#define FLOOR(p) CALL1("floor", p)
-#define SQRT(p) CALL1("sqrt", p)
-#define CBRT(p) CALL1("cbrt", p)
-#define EXP(p) CALL1("exp", p)
-#define EXP2(p) CALL1("exp2", p)
-#define EXPM1(p) CALL1("expm1", p)
-#define LOG(p) CALL1("log", p)
-#define LOG2(p) CALL1("log2", p)
-#define LOG10(p) CALL1("log10", p)
-#define LOG1P(p) CALL1("log1p", p)
-#define SIN(p) CALL1("sin", p)
-#define COS(p) CALL1("cos", p)
-#define TAN(p) CALL1("tan", p)
-#define ASIN(p) CALL1("asin", p)
-#define ACOS(p) CALL1("acos", p)
-#define ATAN(p) CALL1("atan", p)
-#define SINH(p) CALL1("sinh", p)
-#define COSH(p) CALL1("cosh", p)
-#define TANH(p) CALL1("tanh", p)
-#define ASINH(p) CALL1("asinh", p)
-#define ACOSH(p) CALL1("acosh", p)
-#define ATANH(p) CALL1("atanh", p)
-#define ERF(p) CALL1("erf", p)
-#define ERFC(p) CALL1("erfc", p)
-#define LGAMMA(p) CALL1("lgamma", p)
 
 /* What a fold looks at: see agi_put_c_gates. */
 #define FIRST(p) "i == first"
@@ -219,14 +180,18 @@ static void put_gate_function(agi_text *text, agi_c_gates *gates, uint8_t gate)
     agi_text_put(text, ";\n}\n\n");
 }
 
-static const char find_largest[] =
-    "    real largest = x[0];\n"
-    "    size_t first = 0;\n"
-    "    for (size_t i = 1; i < n; i++)\n"
-    "        if (x[i] > largest || (x[i] != x[i] && largest == largest)) {\n"
-    "            largest = x[i];\n"
-    "            first = i;\n"
-    "        }\n";
+#define TEXT(code) #code
+#define TEXT_OF(code) TEXT(code)
+#define OUTDOES TEXT_OF(AGI_OUTDOES(x[i], largest))
+
+/* agi_find_largest */
+static const char find_largest[] = "    real largest = x[0];\n"
+                                   "    size_t first = 0;\n"
+                                   "    for (size_t i = 1; i < n; i++)\n"
+                                   "        if (" OUTDOES ") {\n"
+                                   "            largest = x[i];\n"
+                                   "            first = i;\n"
+                                   "        }\n";
 
 static void put_fold_function(agi_text *text, agi_c_gates *gates, uint8_t gate)
 {

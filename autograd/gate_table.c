@@ -39,60 +39,20 @@ const uint8_t agi_gate_forms[AGI_GATE_COUNT] = {
 
 /* ---- Formulas -------------------------------------------------------------------------------- */
 
+#define CALL1(function, p) function "(" p ")"
+#define CALL2(function, p, q) function "(" p ", " q ")"
+#include "formula_text.h"
+
 #define NUM(number) #number
 #define UNTAKEN "0"
 #define UPSTREAM(p) "(" p " == 0 ? 0 : " p ")"
-#define NEG(p) "-" p
-#define ADD(p, q) "(" p " + " q ")"
-#define SUB(p, q) "(" p " - " q ")"
-#define MUL(p, q) "(" p " * " q ")"
-#define DIV(p, q) "(" p " / " q ")"
-
-#define IF(condition, p, q) "(" condition " ? " p " : " q ")"
-#define GT(p, q) p " > " q
-#define LT(p, q) p " < " q
-#define LE(p, q) p " <= " q
-#define EQ(p, q) p " == " q
-#define NE(p, q) p " != " q
 #define TAKES_MAX(p, q) p " >= " q
 #define TAKES_MIN(p, q) p " <= " q
-
-#define CALL1(function, p) function "(" p ")"
-#define CALL2(function, p, q) function "(" p ", " q ")"
 #define CHAIN(p, q) CALL2("chain", p, q)
 #define MAX(p, q) CALL2("max", p, q)
 #define MIN(p, q) CALL2("min", p, q)
-#define POW(p, q) CALL2("pow", p, q)
-#define HYPOT(p, q) CALL2("hypot", p, q)
-#define ATAN2(p, q) CALL2("atan2", p, q)
-#define POLYGAMMA(n, p) CALL2("polygamma", n, p)
 #define SIGN(p) CALL1("sign", p)
 #define ABS(p) CALL1("abs", p)
-#define FLOOR(p) CALL1("floor", p)
-#define SQRT(p) CALL1("sqrt", p)
-#define CBRT(p) CALL1("cbrt", p)
-#define EXP(p) CALL1("exp", p)
-#define EXP2(p) CALL1("exp2", p)
-#define EXPM1(p) CALL1("expm1", p)
-#define LOG(p) CALL1("log", p)
-#define LOG2(p) CALL1("log2", p)
-#define LOG10(p) CALL1("log10", p)
-#define LOG1P(p) CALL1("log1p", p)
-#define SIN(p) CALL1("sin", p)
-#define COS(p) CALL1("cos", p)
-#define TAN(p) CALL1("tan", p)
-#define ASIN(p) CALL1("asin", p)
-#define ACOS(p) CALL1("acos", p)
-#define ATAN(p) CALL1("atan", p)
-#define SINH(p) CALL1("sinh", p)
-#define COSH(p) CALL1("cosh", p)
-#define TANH(p) CALL1("tanh", p)
-#define ASINH(p) CALL1("asinh", p)
-#define ACOSH(p) CALL1("acosh", p)
-#define ATANH(p) CALL1("atanh", p)
-#define ERF(p) CALL1("erf", p)
-#define ERFC(p) CALL1("erfc", p)
-#define LGAMMA(p) CALL1("lgamma", p)
 #define SIGMOID(p) CALL1("sigmoid", p)
 #define FIRST(p) p " is the first largest"
 

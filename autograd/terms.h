@@ -42,13 +42,17 @@ static inline ag_real agi_partner(const ag_real *data, agi_terms terms, agi_form
                                       : 0;
 }
 
+/* Whether x takes the place of the largest so far: a NaN is larger than any number, and the first of
+ * equals stays. Also a text, in generated C; operands are no more than words. */
+#define AGI_OUTDOES(x, most) most == most && (x > most || x != x)
+
 /* The first x that is the largest, or the first NaN. */
 static inline uint32_t agi_find_largest(const ag_real *data, agi_terms terms)
 {
     uint32_t best = 0;
     for (uint32_t k = 1; k < terms.n; k++) {
         const ag_real most = data[agi_term(terms, best)], x = data[agi_term(terms, k)];
-        if (most == most && (x > most || x != x))
+        if (AGI_OUTDOES(x, most))
             best = k;
     }
     return best;
