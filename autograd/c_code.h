@@ -163,7 +163,7 @@ ag_status agi_refuse_c(ag_error_details *error, const char *format, ...) AGI_PRI
 /* emit_c.c: a unit; NULL where there is no memory. */
 agi_c_unit *agi_add_c_unit(agi_c_file *file, const ag_program *program, const char *name);
 /* The unit of a scan's step. */
-agi_c_unit *agi_find_c_step(agi_c_file *file, const agi_c_unit *user, const ag_program *program);
+agi_c_unit *agi_find_c_step(agi_c_file *file, const ag_program *program);
 /* Everything about all units, and the steps they take, that has to be known before they are put. */
 void agi_measure_c_units(agi_c_file *file);
 /* The constants and functions of a unit. */

@@ -41,7 +41,7 @@ size_t agi_measure_c_scans(agi_c_unit *unit, const agi_c_section *section)
         if (at->op != AGI_OP_SCAN)
             continue;
         const agi_scan_step *scan = &records->scans[at->more];
-        const agi_c_unit *step = agi_find_c_step(unit->file, unit, scan->program);
+        const agi_c_unit *step = agi_find_c_step(unit->file, scan->program);
         if (step == NULL)
             return 0;
         const size_t need = lay_out(records, scan, 0).step + step->workspace;
@@ -154,7 +154,7 @@ void agi_c_put_scan(agi_c_writer *w, const agi_instruction *at)
 {
     const agi_scan_step *scan = &w->unit->program->records.scans[at->more];
     const ag_program_info *info = &scan->program->info;
-    const agi_c_unit *step = agi_find_c_step(w->file, w->unit, scan->program);
+    const agi_c_unit *step = agi_find_c_step(w->file, scan->program);
     if (step == NULL)
         return;
     const size_t state = scan->state_count, outputs = info->map_count - state;

@@ -13,24 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum {
-    SHORT_FOLD = 16 /* operands of a fold that are an array of its own */
-};
-
 /* ---- Gates ----------------------------------------------------------------------------------- */
-
-static uint32_t count_operands(uint8_t gate)
-{
-    switch ((agi_form)agi_gate_forms[gate]) {
-    case AGI_FORM_TERNARY:
-        return 3;
-    case AGI_FORM_BINARY:
-    case AGI_FORM_COMPARE:
-        return 2;
-    default:
-        return 1;
-    }
-}
 
 /* A number in the file is no infinity that a 0 upstream could meet: then chain is mul. */
 static bool is_finite(const agi_c_writer *w, agi_vector v)
@@ -48,7 +31,7 @@ static void put_single_gate(agi_c_writer *w, const agi_instruction *at, uint32_t
     char texts[3][AGI_C_OPERAND], words[3][AGI_C_OPERAND];
     const char *operands[3] = {texts[0], texts[1], texts[2]};
     const char *described[3] = {words[0], words[1], words[2]};
-    for (uint32_t k = 0; k < count_operands(at->op); k++) {
+    for (uint32_t k = 0; k < agi_count_operands(at->op); k++) {
         const agi_vector x = agi_c_element(at->x[k], i);
         agi_c_put_number(w, texts[k], x);
         if (w->out != NULL && w->unit->mode == AGI_C_FILE)
@@ -66,7 +49,7 @@ static void put_run(agi_c_writer *w, const agi_instruction *at)
     char texts[3][AGI_C_OPERAND], to[AGI_C_OPERAND];
     const char *operands[3] = {texts[0], texts[1], texts[2]};
     const uint8_t gate = agi_c_simplify(w, at->op, at->x[1]);
-    for (uint32_t k = 0; k < count_operands(at->op); k++) {
+    for (uint32_t k = 0; k < agi_count_operands(at->op); k++) {
         if (at->x[k].stride == 0)
             agi_c_put_number(w, texts[k], at->x[k]);
         else
@@ -215,14 +198,14 @@ static void put_load(agi_c_writer *w, const agi_instruction *at)
 /* Operands side by side: where they are, as "w + 12", or in an array for the purpose. */
 static void put_array(agi_c_writer *w, char to[AGI_C_OPERAND], const agi_elements *e, char letter)
 {
-    if (e->list == AGI_NO_INDEX && e->n > SHORT_FOLD && e->vector.stride == 1) {
+    if (e->list == AGI_NO_INDEX && e->n > AGI_C_SHORT_FOLD && e->vector.stride == 1) {
         const agi_c_row row = agi_c_find_row(w, e->vector, e->n, 0, 1);
         if (row.stride == 1) {
             (void)snprintf(to, AGI_C_OPERAND, "%s + %" PRId64, row.array, row.at);
             return;
         }
     }
-    if (e->n <= SHORT_FOLD) {
+    if (e->n <= AGI_C_SHORT_FOLD) {
         agi_text_put(&w->line, "const %s %c[] = {", agi_c_type(w), letter);
         for (uint32_t i = 0; i < e->n; i++) {
             char operand[AGI_C_OPERAND];
@@ -330,20 +313,12 @@ static void put_instruction(agi_c_writer *w, const agi_instruction *at)
     default:
         break;
     }
-    switch ((agi_form)agi_gate_forms[at->op]) {
-    case AGI_FORM_COMPARE:
+    if (agi_compares(at->op))
         put_comparison(w, at);
-        return;
-    case AGI_FORM_NONE:
-    case AGI_FORM_VALUES:
-    case AGI_FORM_NUMBERS:
-    case AGI_FORM_CLOSURE:
+    else if (agi_is_fold(at->op))
         put_fold(w, at);
-        return;
-    default:
+    else
         put_gates(w, at);
-        return;
-    }
 }
 
 void agi_put_c_section(agi_c_unit *unit, agi_c_section *section, agi_text *out, bool bare)

@@ -9,6 +9,8 @@
 
 enum {
     AGI_C_FEW = 4,          /* elements that are written out */
+    AGI_C_FEW_TERMS = 32,   /* of a sum that is */
+    AGI_C_SHORT_FOLD = 16,  /* operands of a fold that are an array of its own */
     AGI_C_LONGEST_TEXT = 60 /* that says what a number is */
 };
 

@@ -9,7 +9,6 @@
 #include <string.h>
 
 enum {
-    FEW_TERMS = 32,  /* of a sum that is written out */
     MANY_TERMS = 64, /* records: such a sum is added up in the workspace */
     LINE_TERMS = 8,  /* of those on a line */
 };
@@ -243,8 +242,8 @@ void agi_c_put_products(agi_c_writer *w, const agi_instruction *at)
         terms += f[t].repeat;
         longest = f[t].repeat > longest ? f[t].repeat : longest;
     }
-    const bool is_short = longest <= AGI_C_FEW && terms <= FEW_TERMS;
-    if (at->n > AGI_C_FEW && (is_short || at->terms <= FEW_TERMS)) {
+    const bool is_short = longest <= AGI_C_FEW && terms <= AGI_C_FEW_TERMS;
+    if (at->n > AGI_C_FEW && (is_short || at->terms <= AGI_C_FEW_TERMS)) {
         put_sums(w, at, f);
         return;
     }

@@ -164,6 +164,45 @@ static inline agi_operand_list agi_list_code(const agi_code *code, uint32_t node
     }
 }
 
+static inline bool agi_compares(uint8_t op)
+{
+    return op < AGI_GATE_COUNT && agi_gate_forms[op] == AGI_FORM_COMPARE;
+}
+
+/* Whether it is a gate over any number of operands. */
+static inline bool agi_is_fold(uint8_t op)
+{
+    if (op >= AGI_GATE_COUNT)
+        return false;
+    switch ((agi_form)agi_gate_forms[op]) {
+    case AGI_FORM_NONE:
+    case AGI_FORM_VALUES:
+    case AGI_FORM_NUMBERS:
+    case AGI_FORM_CLOSURE:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Of a gate that always has as many; 0: it is none. */
+static inline uint32_t agi_count_operands(uint8_t op)
+{
+    if (op >= AGI_GATE_COUNT)
+        return 0;
+    switch ((agi_form)agi_gate_forms[op]) {
+    case AGI_FORM_UNARY:
+        return 1;
+    case AGI_FORM_BINARY:
+    case AGI_FORM_COMPARE:
+        return 2;
+    case AGI_FORM_TERNARY:
+        return 3;
+    default:
+        return 0;
+    }
+}
+
 static inline uint32_t *agi_operand(agi_operand_list list, uint32_t k)
 {
     return list.first + (size_t)(k / 2) * list.step + k % 2;

@@ -19,11 +19,6 @@ enum {
 
 /* ---- Units ----------------------------------------------------------------------------------- */
 
-static uint32_t count_constants(const ag_program *program)
-{
-    return program->constants_count;
-}
-
 static bool open_section(agi_c_file *file, agi_c_section *section, const agi_section *of)
 {
     section->section = of;
@@ -56,7 +51,7 @@ static void free_unit(agi_c_file *file, agi_c_unit *unit)
     close_section(file, &unit->check);
     close_section(file, &unit->body);
     agi_free_array(file->memory, unit->is_uniform, unit->program->once.slots, 1);
-    agi_free_array(file->memory, unit->constants, count_constants(unit->program),
+    agi_free_array(file->memory, unit->constants, unit->program->constants_count,
                    sizeof(*unit->constants));
     agi_memory_release(file->memory, unit, sizeof(*unit));
 }
@@ -65,7 +60,7 @@ static void free_unit(agi_c_file *file, agi_c_unit *unit)
 static bool open_unit(agi_c_file *file, agi_c_unit *unit)
 {
     const ag_program *program = unit->program;
-    const uint32_t slots = program->once.slots, constants = count_constants(program);
+    const uint32_t slots = program->once.slots, constants = program->constants_count;
     unit->is_uniform = AGI_NEW_ARRAY(file->memory, slots, uint8_t);
     unit->constants = AGI_NEW_ARRAY(file->memory, constants, uint32_t);
     if (unit->is_uniform == NULL || unit->constants == NULL ||
@@ -97,7 +92,7 @@ agi_c_unit *agi_add_c_unit(agi_c_file *file, const ag_program *program, const ch
     return unit;
 }
 
-agi_c_unit *agi_find_c_step(agi_c_file *file, const agi_c_unit *user, const ag_program *program)
+agi_c_unit *agi_find_c_step(agi_c_file *file, const ag_program *program)
 {
     uint32_t steps = 1;
     for (uint32_t i = 0; i < file->units_count; i++) {
@@ -109,7 +104,6 @@ agi_c_unit *agi_find_c_step(agi_c_file *file, const agi_c_unit *user, const ag_p
     }
     const char *first = file->gates.library.prefix;
     char name[AGI_C_BASE];
-    (void)user;
     (void)snprintf(name, sizeof(name), steps == 1 ? "%s_step" : "%s_step%" PRIu32, first, steps);
     return agi_add_c_unit(file, program, name);
 }
@@ -176,7 +170,7 @@ static void lay_out_unit(agi_c_unit *unit)
     number_section(unit, &unit->once);
     number_section(unit, &unit->check);
     number_section(unit, &unit->body);
-    unit->constants_count = number_marks(unit->constants, count_constants(unit->program));
+    unit->constants_count = number_marks(unit->constants, unit->program->constants_count);
     unit->totals = unit->once.in_memory + larger(unit->check.in_memory, unit->body.in_memory);
     unit->scratch = unit->totals + (unit->has_totals ? unit->program->info.sum_count : 0);
     unit->is_measured = true;
@@ -258,7 +252,7 @@ void agi_declare_c_closure(agi_c_file *file, const char *name)
 /* The constants that loops go through. */
 static void put_unit_numbers(agi_c_file *file, agi_c_unit *unit)
 {
-    const uint32_t n = count_constants(unit->program);
+    const uint32_t n = unit->program->constants_count;
     if (unit->constants_count == 0)
         return;
     double *used = AGI_NEW_ARRAY(file->memory, unit->constants_count, double);

@@ -8,43 +8,14 @@
 #include <inttypes.h>
 
 enum {
-    FEW = 4,         /* elements of what is done over lanes, and repeats of a term */
-    FEW_TERMS = 32,  /* of such a sum */
-    MANY = 8,        /* elements that are worth vectors of exp and the like */
-    SHORT_FOLD = 16, /* operands */
+    MANY = 8 /* elements that are worth vectors of exp and the like */
 };
 
 /* ---- Which ----------------------------------------------------------------------------------- */
 
 static bool is_plain_gate(uint8_t op)
 {
-    if (op == AGI_DETACH)
-        return true;
-    if (op >= AGI_GATE_COUNT)
-        return false;
-    switch ((agi_form)agi_gate_forms[op]) {
-    case AGI_FORM_UNARY:
-    case AGI_FORM_BINARY:
-    case AGI_FORM_TERNARY:
-        return true;
-    default:
-        return false;
-    }
-}
-
-static bool is_fold(uint8_t op)
-{
-    if (op >= AGI_GATE_COUNT)
-        return false;
-    switch ((agi_form)agi_gate_forms[op]) {
-    case AGI_FORM_NONE:
-    case AGI_FORM_VALUES:
-    case AGI_FORM_NUMBERS:
-    case AGI_FORM_CLOSURE:
-        return true;
-    default:
-        return false;
-    }
+    return agi_count_operands(op) > 0 && !agi_compares(op);
 }
 
 static bool is_short_sum(const agi_records *records, const agi_instruction *at)
@@ -52,11 +23,11 @@ static bool is_short_sum(const agi_records *records, const agi_instruction *at)
     const agi_factors *f = agi_factors_of(records, at);
     uint64_t terms = 0;
     for (uint32_t t = 0; t < at->terms; t++) {
-        if (f[t].repeat > FEW)
+        if (f[t].repeat > AGI_C_FEW)
             return false;
         terms += f[t].repeat;
     }
-    return terms <= FEW_TERMS;
+    return terms <= AGI_C_FEW_TERMS;
 }
 
 /* A step with closures or with comparisons that are looked at has no C of its own. */
@@ -69,15 +40,15 @@ bool agi_is_left(const agi_c_writer *w, const agi_instruction *at)
 {
     const agi_records *records = &w->unit->program->records;
     if (w->unit->mode == AGI_C_ALL_LANES)
-        return at->n > FEW ||
+        return at->n > AGI_C_FEW ||
                !(at->op == AGI_OP_PRODUCTS ? is_short_sum(records, at)
                                            : is_plain_gate(at->op) && agi_is_c_arithmetic(at->op));
     if (at->op == AGI_OP_SCAN)
         return !is_plain_scan(&records->scans[at->more]);
     if (is_plain_gate(at->op))
         return at->n >= MANY && !agi_is_c_arithmetic(at->op);
-    if (is_fold(at->op))
-        return at->op == AGI_CLOSURE || records->folds[at->more].x.n > SHORT_FOLD;
+    if (agi_is_fold(at->op))
+        return at->op == AGI_CLOSURE || records->folds[at->more].x.n > AGI_C_SHORT_FOLD;
     return at->op < AGI_GATE_COUNT; /* comparisons */
 }
 
@@ -164,7 +135,7 @@ static void read_operands(agi_c_writer *w, const agi_instruction *at)
     default:
         break;
     }
-    if (is_fold(at->op)) {
+    if (agi_is_fold(at->op)) {
         read_list(w, &records->folds[at->more].x);
         if (agi_gate_forms[at->op] == AGI_FORM_VALUES)
             read_list(w, &records->folds[at->more].w);
@@ -184,7 +155,7 @@ static uint32_t count_results(const agi_c_writer *w, const agi_instruction *at)
     case AGI_OP_SCAN:
         return w->unit->program->records.scans[at->more].output_count;
     default:
-        return at->op < AGI_GATE_COUNT && agi_gate_forms[at->op] == AGI_FORM_COMPARE ? 0 : at->n;
+        return agi_compares(at->op) ? 0 : at->n;
     }
 }
 

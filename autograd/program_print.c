@@ -377,10 +377,8 @@ static void put_work(listing *l, const agi_instruction *instruction)
     default:
         break;
     }
-    const agi_form form = (agi_form)agi_gate_forms[instruction->op];
-    if (form == AGI_FORM_NONE || form == AGI_FORM_VALUES || form == AGI_FORM_NUMBERS ||
-        form == AGI_FORM_CLOSURE)
-        put_fold(l, instruction, form);
+    if (agi_is_fold(instruction->op))
+        put_fold(l, instruction, (agi_form)agi_gate_forms[instruction->op]);
     else
         put_operation(l, instruction);
 }
@@ -404,8 +402,7 @@ static void put_outputs(listing *l, const char *role_name, ag_role role,
 
 static void put_result(listing *l, const agi_instruction *instruction)
 {
-    const bool compares =
-        instruction->op < AGI_GATE_COUNT && agi_gate_forms[instruction->op] == AGI_FORM_COMPARE;
+    const bool compares = agi_compares(instruction->op);
     if (instruction->op == AGI_OP_STORE)
         put_outputs(l, "map", AG_MAP, instruction);
     else if (instruction->op == AGI_OP_SUMS)

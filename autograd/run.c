@@ -153,13 +153,6 @@ static void release(ag_workspace *workspace, buffer *b)
     agi_memory_release(&workspace->memory, b->block, b->size);
 }
 
-static bool is_fold(uint8_t op)
-{
-    return op < AGI_GATE_COUNT &&
-           (agi_gate_forms[op] == AGI_FORM_NONE || agi_gate_forms[op] == AGI_FORM_VALUES ||
-            agi_gate_forms[op] == AGI_FORM_NUMBERS || agi_gate_forms[op] == AGI_FORM_CLOSURE);
-}
-
 static double estimate_cost(const agi_records *records, const agi_instruction *at)
 {
     double terms = 0;
@@ -177,7 +170,7 @@ static double estimate_cost(const agi_records *records, const agi_instruction *a
         return terms * at->n;
     default:
         return (double)COST_OF_GATE *
-               (is_fold(at->op) ? (double)records->folds[at->more].x.n : at->n);
+               (agi_is_fold(at->op) ? (double)records->folds[at->more].x.n : at->n);
     }
 }
 

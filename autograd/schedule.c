@@ -83,8 +83,7 @@ agi_keyed *agi_sort_into_buckets(agi_plan *plan, uint32_t n)
 static bool compares(const agi_code *code, uint32_t node)
 {
     const uint8_t op = code->ops[node];
-    return (op < AGI_GATE_COUNT && agi_gate_forms[op] == AGI_FORM_COMPARE) ||
-           agi_compares_inside(code, node);
+    return agi_compares(op) || agi_compares_inside(code, node);
 }
 
 static void mark_operands(agi_plan *plan, uint32_t node)

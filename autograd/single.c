@@ -234,39 +234,14 @@ static ag_status write_two(writer *w, uint32_t what, uint32_t n, uint32_t first,
     return write_words(w, what, n, 2, words);
 }
 
-/* How many operands a gate has that can be a step; 0: it can't. */
-static uint32_t count_operands(uint8_t op)
-{
-    if (op == AGI_DETACH)
-        return 1;
-    if (op >= AGI_GATE_COUNT)
-        return 0;
-    switch ((agi_form)agi_gate_forms[op]) {
-    case AGI_FORM_UNARY:
-        return 1;
-    case AGI_FORM_BINARY:
-    case AGI_FORM_COMPARE:
-        return 2;
-    case AGI_FORM_TERNARY:
-        return 3;
-    default:
-        return 0;
-    }
-}
-
-static bool compares(uint8_t op)
-{
-    return agi_gate_forms[op] == AGI_FORM_COMPARE;
-}
-
 static ag_status write_gate(writer *w, uint32_t index, uint32_t element)
 {
     const agi_instruction *at = &w->section->instructions[index];
-    const uint32_t operands = count_operands(at->op);
+    const uint32_t operands = agi_count_operands(at->op);
     uint32_t *words = add_step(w, at->op, 0, 1 + operands);
     if (words == NULL)
         return AG_OUT_OF_MEMORY;
-    words[0] = compares(at->op) ? index : at->out + element;
+    words[0] = agi_compares(at->op) ? index : at->out + element;
     for (uint32_t k = 0; k < operands; k++)
         if (find_slot(w, get_element(at->x[k], element), &words[k + 1]) != AG_OK)
             return AG_OUT_OF_MEMORY;
@@ -287,7 +262,7 @@ static ag_status write_run(writer *w, const agi_instruction *at)
 /* Whether operands lie side by side, or stay the same. */
 static bool is_run(const agi_instruction *at)
 {
-    if (count_operands(at->op) == 0 || compares(at->op))
+    if (agi_count_operands(at->op) == 0 || agi_compares(at->op))
         return false;
     for (size_t k = 0; k < 3; k++)
         if (at->x[k].stride != 0 && at->x[k].stride != 1)
@@ -318,7 +293,7 @@ static ag_status write_instruction(writer *w, uint32_t index)
 {
     const agi_instruction *at = &w->section->instructions[index];
     const bool sums = at->op == AGI_OP_PRODUCTS, few = at->n <= MOST_NUMBERS;
-    if (at->n <= MOST_ELEMENTS && (sums ? is_short(w->program, at) : count_operands(at->op) > 0))
+    if (at->n <= MOST_ELEMENTS && (sums ? is_short(w->program, at) : agi_count_operands(at->op) > 0))
         return write_elements(w, index);
     switch (at->op) {
     case AGI_OP_AFFINE:
