@@ -6,6 +6,7 @@
  */
 #define _DEFAULT_SOURCE /* mkdtemp */
 #include "c_text.h"
+#include "emulated.h"
 #include "special.h"
 #include "testing.h"
 
@@ -13,18 +14,6 @@
 #include <float.h>
 #include <stdio.h>
 #include <unistd.h>
-#if defined(__has_include)
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
-#endif
-#endif
-
-/* Valgrind's long double is a double, and it is slow. */
-#ifdef RUNNING_ON_VALGRIND
-#define IS_EMULATED (RUNNING_ON_VALGRIND != 0)
-#else
-#define IS_EMULATED false
-#endif
 
 /* ---- What there is --------------------------------------------------------------------------- */
 

@@ -6,12 +6,12 @@
 #define _DEFAULT_SOURCE /* mkdtemp; as memory.c, in counted_heap.h */
 #include "counted_heap.h"
 
+#include "emitting.h"
 #include "native.h"
 #include "nn_testing.h"
 #include "random_problem.h"
 
 #include <dirent.h>
-#include <unistd.h>
 
 /* ---- Files ----------------------------------------------------------------------------------- */
 
@@ -26,18 +26,6 @@ static pair open_pair(void)
     assert_non_null(p.source);
     assert_non_null(p.header);
     return p;
-}
-
-static char *read_text(FILE *file)
-{
-    const long size = ftell(file);
-    assert_true(size >= 0);
-    rewind(file);
-    char *text = malloc((size_t)size + 1);
-    assert_non_null(text);
-    assert_int_equal(fread(text, 1, (size_t)size, file), (size_t)size);
-    text[size] = '\0';
-    return text;
 }
 
 static void close_pair(pair p)

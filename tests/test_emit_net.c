@@ -661,15 +661,6 @@ static ag_value smooth_loss(size_t n, const ag_value *outputs, const ag_value *t
     return ag_scale(ag_square(ag_sub(outputs[0], targets[0])), *(const ag_real *)context);
 }
 
-static ag_value no_loss(size_t n, const ag_value *outputs, const ag_value *targets, void *context)
-{
-    (void)n;
-    (void)outputs;
-    (void)targets;
-    (void)context;
-    return (ag_value){0};
-}
-
 static void refuse(const nn_model *model, nn_emit_options options, FILE *header, const char *words)
 {
     FILE *file = tmpfile();

@@ -10,21 +10,10 @@
  */
 #define _DEFAULT_SOURCE /* setenv */
 #include "code.h"
+#include "emulated.h"
 #include "testing.h"
 
 #include <float.h>
-#if defined(__has_include)
-#if __has_include(<valgrind/valgrind.h>)
-#include <valgrind/valgrind.h>
-#endif
-#endif
-
-/* Valgrind is slow, and 3.19 makes -(a * b) + c a -0 where it should be 0. */
-#ifdef RUNNING_ON_VALGRIND
-#define IS_EMULATED (RUNNING_ON_VALGRIND != 0)
-#else
-#define IS_EMULATED false
-#endif
 
 enum {
     MOST_TERMS = 300

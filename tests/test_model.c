@@ -419,15 +419,6 @@ static ag_value failing_loss(size_t n, const ag_value *outputs, const ag_value *
     return ag_sum(0, outputs);
 }
 
-static ag_value no_loss(size_t n, const ag_value *outputs, const ag_value *targets, void *context)
-{
-    (void)n;
-    (void)outputs;
-    (void)targets;
-    (void)context;
-    return (ag_value){0};
-}
-
 static void test_mean_loss(void **state)
 {
     (void)state;
