@@ -540,7 +540,7 @@ void agi_c_define_number(agi_c_writer *w, uint32_t slot)
     } else {
         w->comment.count = 0;
     }
-    if (w->comment.count == w->line.count &&
+    if (w->comment.count > 0 && w->comment.count == w->line.count &&
         memcmp(w->comment.chars, w->line.chars, w->line.count) == 0)
         w->comment.count = 0;
     char place[AGI_C_OPERAND];
