@@ -83,9 +83,12 @@ typedef struct agi_c_definition {
     uint32_t local;    /* v1, v2, ...; 0: none */
     uint32_t text;     /* what it is in terms of inputs: offset in the section's texts */
     uint32_t text_count;
-    bool is_local;  /* computed by a statement of its own */
-    bool in_local;  /* read by statements of the same function */
-    bool in_memory; /* read elsewhere, or by loops */
+    uint32_t loop;      /* behind which it is in memory; 0: none (c_loop.c) */
+    uint32_t row, slot; /* the first of so many numbers, from this slot on; 0: none */
+    bool is_late;       /* computed behind the loop that was open then */
+    bool is_local;      /* computed by a statement of its own */
+    bool in_local;      /* read by statements of the same function */
+    bool in_memory;     /* read elsewhere, or by loops */
 } agi_c_definition;
 
 /* A section's statements are put twice, the first time for nothing: that shows which numbers have to
@@ -128,6 +131,8 @@ typedef struct agi_c_unit {
 /* c_section.c: with no text, for nothing: that comes first, and `once` last. bare: statements alone,
  * of a section that is one function. */
 void agi_put_c_section(agi_c_unit *unit, agi_c_section *section, agi_text *text, bool bare);
+/* c_loop.c: the first time is over; rows of which a part is read from memory get places. */
+void agi_c_complete_rows(agi_c_section *section);
 /* Between parentheses: what a function with these uses takes. */
 void agi_put_c_parameters(agi_text *text, const agi_c_unit *unit, uint32_t uses);
 /* "net_body_2" */

@@ -46,24 +46,18 @@ static void put_single_gate(agi_c_writer *w, const agi_instruction *at, uint32_t
 
 static void put_run(agi_c_writer *w, const agi_instruction *at)
 {
-    char texts[3][AGI_C_OPERAND], to[AGI_C_OPERAND];
+    char texts[3][AGI_C_OPERAND];
     const char *operands[3] = {texts[0], texts[1], texts[2]};
     const uint8_t gate = agi_c_simplify(w, at->op, at->x[1]);
-    for (uint32_t k = 0; k < agi_count_operands(at->op); k++) {
-        if (at->x[k].stride == 0)
-            agi_c_put_number(w, texts[k], at->x[k]);
-        else
-            agi_c_put_place(texts[k], agi_c_find_row(w, at->x[k], at->n, 0, 1), 'i', 0, 'j');
-    }
-    agi_c_put_place(to, agi_c_define_row(w, at->out, at->n), 'i', 0, 'j');
-    agi_text_put(&w->comment, "%s, %" PRIu32 " numbers", agi_gate_names[at->op], at->n);
-    agi_c_put_simd(w, NULL);
-    agi_c_begin_loop(w, 'i', at->n, false);
-    agi_text_put(&w->line, "%s = ", to);
+    bool joins = agi_c_can_write(w, at->n, at->out);
+    for (uint32_t k = 0; k < agi_count_operands(at->op); k++)
+        joins = joins && agi_c_can_read(w, at->n, at->x[k]);
+    agi_c_enter_loop(w, at->n, joins);
+    for (uint32_t k = 0; k < agi_count_operands(at->op); k++)
+        agi_c_put_element_of(w, texts[k], at->x[k]);
     agi_put_c_gate(&w->line, &w->file->gates, gate, operands);
-    agi_text_put(&w->line, ";");
-    agi_c_end_line(w);
-    w->depth--;
+    agi_text_put(&w->comment, "%s", agi_gate_names[at->op]);
+    agi_c_define_elements(w, at->out);
 }
 
 static void put_gates(agi_c_writer *w, const agi_instruction *at)
@@ -129,39 +123,50 @@ static bool are_in_memory(const agi_c_writer *w, agi_vector v, uint32_t n)
     return true;
 }
 
-/* STORE, SUMS */
+/* STORE, SUMS: one number, or all of them in a loop. */
+static void put_output(agi_c_writer *w, const agi_instruction *at, uint32_t i, bool is_loop)
+{
+    const bool sums = at->op == AGI_OP_SUMS;
+    const agi_vector x = is_loop ? at->x[0] : agi_c_element(at->x[0], i);
+    const uint32_t out = at->out + i * (uint32_t)at->out_stride;
+    char from[AGI_C_OPERAND], to[AGI_C_OPERAND];
+    agi_c_row row = {"map", out, is_loop ? at->out_stride : 0};
+    if (sums)
+        row = agi_c_find_totals(w, out, row.stride);
+    else
+        agi_c_use(w, AGI_C_MAP);
+    agi_c_put_place(to, row, 'i', 0, 'j');
+    if (is_loop)
+        agi_c_put_element_of(w, from, x);
+    else
+        agi_c_put_number(w, from, x);
+    const char *name = ag_program_name(w->unit->program, sums ? AG_SUM : AG_MAP, out);
+    if (name != NULL && !is_loop)
+        agi_put_c_words(&w->comment, name);
+    if (sums)
+        put_total(w, to, from, at->first);
+    else
+        agi_text_put(&w->line, "%s = %s;", to, from);
+}
+
 static void put_outputs(agi_c_writer *w, const agi_instruction *at)
 {
     const bool sums = at->op == AGI_OP_SUMS;
-    const agi_vector x = at->x[0];
-    char from[AGI_C_OPERAND], to[AGI_C_OPERAND];
-    const bool is_loop = at->n > AGI_C_FEW && are_in_memory(w, x, at->n);
-    for (uint32_t i = 0; i < (is_loop ? 1 : at->n); i++) {
-        const uint32_t out = at->out + i * (uint32_t)at->out_stride;
+    /* totals may be the shared array, or be added to twice */
+    const bool is_late = sums && (w->loop.reads_shared || w->loop.writes_totals);
+    if (at->n > AGI_C_FEW && are_in_memory(w, at->x[0], at->n)) {
+        agi_c_enter_loop(w, at->n, agi_c_can_read(w, at->n, at->x[0]) && !is_late);
+        put_output(w, at, 0, true);
+        agi_c_put_in_loop(w);
+        w->loop.writes_totals = w->loop.writes_totals || sums;
+        return;
+    }
+    if (is_late)
+        agi_c_end_loop(w);
+    for (uint32_t i = 0; i < at->n; i++) {
         agi_c_cut(w);
-        agi_c_row row = {"map", out, is_loop ? at->out_stride : 0};
-        if (sums)
-            row = agi_c_find_totals(w, out, row.stride);
-        else
-            agi_c_use(w, AGI_C_MAP);
-        agi_c_put_place(to, row, 'i', 0, 'j');
-        if (is_loop && x.stride != 0)
-            agi_c_put_place(from, agi_c_find_row(w, x, at->n, 0, 1), 'i', 0, 'j');
-        else
-            agi_c_put_number(w, from, agi_c_element(x, i));
-        const char *name = ag_program_name(w->unit->program, sums ? AG_SUM : AG_MAP, out);
-        if (name != NULL && !is_loop)
-            agi_put_c_words(&w->comment, name);
-        if (is_loop) {
-            agi_c_put_simd(w, NULL);
-            agi_c_begin_loop(w, 'i', at->n, false);
-        }
-        if (sums)
-            put_total(w, to, from, at->first);
-        else
-            agi_text_put(&w->line, "%s = %s;", to, from);
+        put_output(w, at, i, false);
         agi_c_end_line(w);
-        w->depth -= is_loop;
     }
 }
 
@@ -321,6 +326,21 @@ static void put_instruction(agi_c_writer *w, const agi_instruction *at)
         put_gates(w, at);
 }
 
+/* Whether a loop may stay open over it. */
+static bool keeps_loop(const agi_instruction *at)
+{
+    switch (at->op) {
+    case AGI_OP_LOAD:
+    case AGI_OP_STORE:
+    case AGI_OP_SUMS:
+    case AGI_OP_PRODUCTS:
+        return true;
+    default:
+        break;
+    }
+    return agi_count_operands(at->op) > 0 && !agi_compares(at->op);
+}
+
 void agi_put_c_section(agi_c_unit *unit, agi_c_section *section, agi_text *out, bool bare)
 {
     agi_memory *memory = unit->file->memory;
@@ -334,6 +354,7 @@ void agi_put_c_section(agi_c_unit *unit, agi_c_section *section, agi_text *out, 
         .line = {.memory = memory},
         .comment = {.memory = memory},
         .texts = {.memory = memory},
+        .loop = {.body = {.memory = memory}, .after = {.memory = memory}},
     };
     /* what is computed once has a single lane */
     if (section->section->count == 0 || (unit->mode == AGI_C_ALL_LANES && section == &unit->once))
@@ -349,6 +370,8 @@ void agi_put_c_section(agi_c_unit *unit, agi_c_section *section, agi_text *out, 
             agi_c_open(&w);
         if (!is_left)
             agi_c_cut(&w);
+        if (is_left || !keeps_loop(at))
+            agi_c_end_loop(&w);
         if (is_left)
             agi_leave(&w, at);
         else
@@ -358,6 +381,9 @@ void agi_put_c_section(agi_c_unit *unit, agi_c_section *section, agi_text *out, 
         if (unit->is_uniform[i])
             agi_c_read_memory(&w, i);
     agi_c_close(&w);
+    agi_text_free(&w.loop.body);
+    agi_text_free(&w.loop.after);
+    agi_memory_release(memory, w.loop.rows, w.loop.rows_capacity * sizeof(*w.loop.rows));
     agi_text_free(&w.line);
     agi_text_free(&w.comment);
     agi_text_free(&w.texts);

@@ -14,6 +14,26 @@ enum {
     AGI_C_LONGEST_TEXT = 60 /* that says what a number is */
 };
 
+/* Numbers that a loop reads or writes, one at each turn. */
+typedef struct agi_c_loop_row {
+    agi_vector v; /* slots */
+    bool is_written;
+    uint32_t definition; /* written: of the first of them */
+    uint32_t local;      /* written: e1, e2, ... */
+} agi_c_loop_row;
+
+/* The loop that is open (c_loop.c). */
+typedef struct agi_c_loop {
+    uint32_t n; /* turns; 0: none is open */
+    uint32_t id;
+    uint32_t statements, lines;
+    agi_text body, after; /* its statements, and those that follow */
+    agi_c_loop_row *rows;
+    uint32_t rows_count, rows_capacity;
+    uint32_t sums, sums_first; /* a1, a2, ...: how many, and how many at its beginning */
+    bool writes_totals, reads_shared;
+} agi_c_loop;
+
 /* The function of C at work. Where there is no `out`, it is put for nothing. */
 typedef struct agi_c_writer {
     agi_c_file *file;
@@ -22,11 +42,12 @@ typedef struct agi_c_writer {
     agi_text *out;
     bool bare;    /* statements alone: somebody else makes the function around them */
     bool is_open; /* there is a function */
-    uint32_t function, statements, defined, locals;
+    uint32_t function, statements, defined, locals, elements;
     uint32_t depth;   /* of indentation */
     agi_text line;    /* a statement in the making */
     agi_text comment; /* and what it computes */
     agi_text texts;   /* of definitions */
+    agi_c_loop loop;
 } agi_c_writer;
 
 /* Between statements: where the function is long enough, another one begins. */
@@ -75,6 +96,8 @@ agi_c_definition *agi_c_definition_of(const agi_c_writer *w, uint32_t slot);
 /* A new definition, which the slot then holds; the second time it is there already. NULL where there
  * is no memory. */
 agi_c_definition *agi_c_define(agi_c_writer *w, uint32_t slot);
+/* The same by the loop that is open. */
+agi_c_definition *agi_c_define_anew(agi_c_writer *w, uint32_t slot);
 /* Ends a statement whose right-hand side is in w->line, and what it is in words in w->comment: the
  * slot's number, a constant of the function's own if something there reads it. */
 void agi_c_define_number(agi_c_writer *w, uint32_t slot);
@@ -93,6 +116,28 @@ typedef struct agi_c_span {
 
 /* They get a place in the workspace; until those are counted, places are marks. */
 void agi_c_take_places(agi_c_writer *w, agi_c_section *section, agi_c_span slots);
+
+/* c_loop.c: a statement about the n elements of vectors first asks whether it can join the loop that
+ * is open: what it reads, and the slots that it writes, from one on. Then it enters, which begins
+ * another loop if it can't; then it has its operands' texts, and ends. */
+bool agi_c_can_read(const agi_c_writer *w, uint32_t n, agi_vector v);
+bool agi_c_can_write(const agi_c_writer *w, uint32_t n, uint32_t slot);
+void agi_c_enter_loop(agi_c_writer *w, uint32_t n, bool joins);
+/* v[i] */
+void agi_c_put_element_of(agi_c_writer *w, char to[AGI_C_OPERAND], agi_vector v);
+/* The statement's right-hand side is in w->line, and what it computes in w->comment. */
+void agi_c_define_elements(agi_c_writer *w, uint32_t slot);
+/* The whole statement is there; it defines nothing. */
+void agi_c_put_in_loop(agi_c_writer *w);
+/* "double a3 = 0.0;" before the loop, for its statements to add to; 3. */
+uint32_t agi_c_begin_sum(agi_c_writer *w);
+/* As agi_c_define_number, behind the loop if it is still open. */
+void agi_c_define_after_loop(agi_c_writer *w, uint32_t slot);
+void agi_c_end_loop(agi_c_writer *w);
+/* Ends the loop, if that computes the slot's number. */
+void agi_c_before_reading(agi_c_writer *w, uint32_t slot);
+/* Whether the loop reads or computes it: then nothing may write there before the loop. */
+bool agi_c_is_touched(const agi_c_writer *w, uint32_t slot);
 
 /* c_section.c: chain by a number that is finite is a product. */
 uint8_t agi_c_simplify(const agi_c_writer *w, uint8_t gate, agi_vector local);

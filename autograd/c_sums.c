@@ -115,40 +115,119 @@ static void put_short_sum(agi_c_writer *w, const agi_instruction *at, const agi_
     agi_c_define_number(w, at->out + i);
 }
 
-/* One element that takes loops, or too many terms for a line. What is too long for a function is
- * added up in the workspace. */
+/* The r-th product of each element, in the loop that is open. */
+static void find_loop_term(agi_c_writer *w, const agi_factors *f, uint32_t r, term_text *term)
+{
+    agi_vector p = f->p, q = f->q;
+    p.at += r * (uint32_t)f->p_step;
+    q.at += r * (uint32_t)f->q_step;
+    term->has_p = p.space != AGI_NOWHERE;
+    term->has_q = q.space != AGI_NOWHERE;
+    if (term->has_p)
+        agi_c_put_element_of(w, term->p, p);
+    if (term->has_q)
+        agi_c_put_element_of(w, term->q, q);
+}
+
+static bool can_read_term(const agi_c_writer *w, uint32_t n, const agi_factors *f, uint32_t r)
+{
+    agi_vector p = f->p, q = f->q;
+    p.at += r * (uint32_t)f->p_step;
+    q.at += r * (uint32_t)f->q_step;
+    return (p.space == AGI_NOWHERE || agi_c_can_read(w, n, p)) &&
+           (q.space == AGI_NOWHERE || agi_c_can_read(w, n, q));
+}
+
+/* The same for the products that one element has, one at each turn. */
+static agi_factors turn(agi_factors f)
+{
+    f.p.stride = f.p_step;
+    f.q.stride = f.q_step;
+    f.p_step = f.q_step = 0;
+    return f;
+}
+
+/* Terms of the same length, from t on, are added up in one loop; returns where they end. */
+static uint32_t add_up(agi_c_writer *w, const agi_instruction *at, const agi_factors *f, uint32_t t,
+                       uint32_t *sum)
+{
+    const uint32_t n = f[t].repeat;
+    uint32_t end = t;
+    bool joins = true, is_first = true;
+    for (; end < at->terms && f[end].repeat == n && end < t + LINE_TERMS; end++) {
+        const agi_factors one = turn(f[end]);
+        joins = joins && can_read_term(w, n, &one, 0);
+    }
+    agi_c_enter_loop(w, n, joins);
+    *sum = agi_c_begin_sum(w);
+    agi_text body = {.memory = w->file->memory};
+    for (; t < end; t++) {
+        const agi_factors one = turn(f[t]);
+        term_text term;
+        find_loop_term(w, &one, 0, &term);
+        put_term(&body, &w->file->gates, &one, &term, is_first);
+        is_first = false;
+    }
+    agi_text_put(&w->line, "a%" PRIu32 " += ", *sum);
+    agi_text_append(&w->line, body.chars, body.count);
+    agi_text_put(&w->line, ";");
+    agi_text_put(&w->comment, "a sum of products");
+    w->file->failed = w->file->failed || body.failed;
+    agi_text_free(&body);
+    agi_c_put_in_loop(w);
+    return end;
+}
+
+/* One element of long rows of terms, and a few others. */
 static void put_long_sum(agi_c_writer *w, const agi_instruction *at, const agi_factors *f,
                          uint32_t i)
 {
-    const bool is_block = at->terms <= MANY_TERMS;
+    agi_text sums = {.memory = w->file->memory};
+    bool is_first = true;
+    for (uint32_t t = 0; t < at->terms;) {
+        uint32_t sum;
+        if (f[t].repeat <= AGI_C_FEW) {
+            t++;
+            continue;
+        }
+        t = add_up(w, at, f, t, &sum);
+        agi_text_put(&sums, "%sa%" PRIu32, is_first ? "" : " + ", sum);
+        is_first = false;
+    }
+    agi_text_append(&w->line, sums.chars, sums.count);
+    for (uint32_t t = 0; t < at->terms; t++)
+        for (uint32_t r = 0; f[t].repeat <= AGI_C_FEW && r < f[t].repeat; r++) {
+            term_text term;
+            find_term(w, &f[t], i, r, 0, 1, &term);
+            put_term(&w->line, &w->file->gates, &f[t], &term, is_first);
+            is_first = false;
+        }
+    w->file->failed = w->file->failed || sums.failed;
+    agi_text_free(&sums);
+    agi_c_define_after_loop(w, at->out + i);
+}
+
+/* One element of more terms than there should be in a statement, added up in the workspace. */
+static void put_longest_sum(agi_c_writer *w, const agi_instruction *at, const agi_factors *f,
+                            uint32_t i)
+{
     char sum[AGI_C_OPERAND], to[AGI_C_OPERAND];
     bool is_first = true;
     agi_text_put(&w->comment, "a sum of products");
-    if (is_block) {
-        agi_c_put_line(w, "{");
-        w->depth++;
-        (void)snprintf(sum, sizeof(sum), "a");
-        agi_c_put_line(w, "%s a = %s;", agi_c_type(w), agi_c_zero(w));
-    } else {
-        if (w->section->scratch == 0)
-            w->section->scratch = 1;
-        (void)snprintf(sum, sizeof(sum), "w[%zu]", agi_c_find_scratch(w));
-        agi_c_use(w, AGI_C_WORKSPACE);
-    }
+    agi_c_end_loop(w);
+    if (w->section->scratch == 0)
+        w->section->scratch = 1;
+    (void)snprintf(sum, sizeof(sum), "w[%zu]", agi_c_find_scratch(w));
     for (uint32_t t = 0; t < at->terms;) {
         const bool is_loop = f[t].repeat > AGI_C_FEW;
         term_text term;
-        if (!is_block) {
-            agi_c_cut(w);
-            agi_c_use(w, AGI_C_WORKSPACE);
-        }
-        if (!is_block && is_first && is_loop)
+        agi_c_cut(w);
+        agi_c_use(w, AGI_C_WORKSPACE);
+        if (is_first && is_loop)
             agi_c_put_line(w, "%s = %s;", sum, agi_c_zero(w));
-        const bool sets = !is_block && is_first && !is_loop;
+        const bool sets = is_first && !is_loop;
         if (is_loop) {
             find_term(w, &f[t], i, 0, f[t].repeat, 1, &term);
-            if (is_block)
-                agi_c_put_simd(w, "a");
             agi_c_begin_loop(w, 'r', f[t].repeat, false);
             agi_text_put(&w->line, "%s += ", sum);
             put_term(&w->line, &w->file->gates, &f[t++], &term, true);
@@ -170,29 +249,45 @@ static void put_long_sum(agi_c_writer *w, const agi_instruction *at, const agi_f
     }
     agi_c_put_place(to, agi_c_define_row(w, at->out + i, 1), 'i', 0, 'j');
     agi_c_put_line(w, "%s = %s;", to, sum);
-    if (is_block)
-        agi_c_end_block(w);
+}
+
+/* Many elements of few terms. */
+static void put_short_sums(agi_c_writer *w, const agi_instruction *at, const agi_factors *f)
+{
+    bool joins = agi_c_can_write(w, at->n, at->out), is_first = true;
+    for (uint32_t t = 0; t < at->terms; t++)
+        for (uint32_t r = 0; r < f[t].repeat; r++)
+            joins = joins && can_read_term(w, at->n, &f[t], r);
+    agi_c_enter_loop(w, at->n, joins);
+    for (uint32_t t = 0; t < at->terms; t++)
+        for (uint32_t r = 0; r < f[t].repeat; r++) {
+            term_text term;
+            find_loop_term(w, &f[t], r, &term);
+            put_term(&w->line, &w->file->gates, &f[t], &term, is_first);
+            is_first = false;
+        }
+    if (is_first)
+        agi_put_literal(&w->line, &w->file->gates.library, 0);
+    agi_text_put(&w->comment, at->terms > 1 ? "sums of products" : "products");
+    agi_c_define_elements(w, at->out);
 }
 
 /* Many elements: a loop over them, and in it one for each long row of terms. */
-static void put_sums(agi_c_writer *w, const agi_instruction *at, const agi_factors *f)
+static void put_long_sums(agi_c_writer *w, const agi_instruction *at, const agi_factors *f)
 {
     char to[AGI_C_OPERAND];
+    agi_c_end_loop(w);
     term_text *terms = AGI_NEW_ARRAY(w->file->memory, at->terms, term_text);
-    uint32_t loops = 0;
     if (terms == NULL) {
         w->file->failed = true;
         return;
     }
-    for (uint32_t t = 0; t < at->terms; t++) {
-        loops += f[t].repeat > AGI_C_FEW;
+    for (uint32_t t = 0; t < at->terms; t++)
         find_term(w, &f[t], 0, 0, f[t].repeat > AGI_C_FEW ? f[t].repeat : 0, at->n, &terms[t]);
-    }
     agi_text_put(&w->comment, "%" PRIu32 " sums of products", at->n);
-    if (loops == 0)
-        agi_c_put_simd(w, NULL);
-    agi_c_begin_loop(w, 'i', at->n, loops > 0);
+    agi_c_begin_loop(w, 'i', at->n, true);
     bool is_first = true;
+    agi_text_put(&w->line, "%s a = ", agi_c_type(w));
     for (uint32_t t = 0; t < at->terms; t++)
         for (uint32_t r = 0; f[t].repeat <= AGI_C_FEW && r < f[t].repeat; r++) {
             if (r > 0)
@@ -202,17 +297,9 @@ static void put_sums(agi_c_writer *w, const agi_instruction *at, const agi_facto
         }
     if (is_first)
         agi_put_literal(&w->line, &w->file->gates.library, 0);
-    agi_text right = w->line;
-    w->line = (agi_text){.memory = right.memory};
-    agi_c_put_place(to, agi_c_define_row(w, at->out, at->n), 'i', 0, 'j');
-    if (loops == 0)
-        agi_text_put(&w->line, "%s = ", to);
-    else
-        agi_text_put(&w->line, "%s a = ", agi_c_type(w));
-    agi_text_append(&w->line, right.chars, right.count);
     agi_text_put(&w->line, ";");
-    agi_text_free(&right);
     agi_c_end_line(w);
+    agi_c_put_place(to, agi_c_define_row(w, at->out, at->n), 'i', 0, 'j');
     for (uint32_t t = 0; t < at->terms; t++) {
         if (f[t].repeat <= AGI_C_FEW)
             continue;
@@ -224,12 +311,8 @@ static void put_sums(agi_c_writer *w, const agi_instruction *at, const agi_facto
         agi_c_end_line(w);
         w->depth--;
     }
-    if (loops > 0) {
-        agi_c_put_line(w, "%s = a;", to);
-        agi_c_end_block(w);
-    } else {
-        w->depth--;
-    }
+    agi_c_put_line(w, "%s = a;", to);
+    agi_c_end_block(w);
     agi_free_array(w->file->memory, terms, at->terms, sizeof(*terms));
 }
 
@@ -243,16 +326,22 @@ void agi_c_put_products(agi_c_writer *w, const agi_instruction *at)
         longest = f[t].repeat > longest ? f[t].repeat : longest;
     }
     const bool is_short = longest <= AGI_C_FEW && terms <= AGI_C_FEW_TERMS;
-    if (at->n > AGI_C_FEW && (is_short || at->terms <= AGI_C_FEW_TERMS)) {
-        put_sums(w, at, f);
+    if (at->n > AGI_C_FEW && is_short) {
+        put_short_sums(w, at, f);
+        return;
+    }
+    if (at->n > AGI_C_FEW && at->terms <= AGI_C_FEW_TERMS) {
+        put_long_sums(w, at, f);
         return;
     }
     for (uint32_t i = 0; i < at->n; i++) {
         agi_c_cut(w);
         if (is_short)
             put_short_sum(w, at, f, i);
-        else
+        else if (at->terms <= MANY_TERMS)
             put_long_sum(w, at, f, i);
+        else
+            put_longest_sum(w, at, f, i);
     }
 }
 

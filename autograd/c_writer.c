@@ -216,7 +216,7 @@ void agi_c_open(agi_c_writer *w)
         return;
     w->is_open = true;
     w->statements = 0;
-    w->locals = 0;
+    w->locals = w->elements = w->loop.sums = 0;
     if (!w->unit->is_measured && AGI_APPEND(w->file, w->section->uses, 0) != AG_OK)
         w->file->failed = true;
     if (w->unit->mode == AGI_C_ALL_LANES)
@@ -236,6 +236,7 @@ void agi_c_close(agi_c_writer *w)
 {
     if (!w->is_open)
         return;
+    agi_c_end_loop(w);
     w->is_open = false;
     w->function++;
     if (w->out == NULL || w->bare)
@@ -291,6 +292,13 @@ agi_c_definition *agi_c_definition_of(const agi_c_writer *w, uint32_t slot)
 }
 
 agi_c_definition *agi_c_define(agi_c_writer *w, uint32_t slot)
+{
+    if (agi_c_is_touched(w, slot))
+        agi_c_end_loop(w);
+    return agi_c_define_anew(w, slot);
+}
+
+agi_c_definition *agi_c_define_anew(agi_c_writer *w, uint32_t slot)
 {
     agi_c_section *section = w->section;
     if (!w->unit->is_measured && AGI_APPEND(w->file, section->definitions,
@@ -359,6 +367,7 @@ void agi_c_read_memory(agi_c_writer *w, int64_t slot)
     agi_c_definition *definition = agi_c_definition_of(w, (uint32_t)slot);
     if (definition == NULL)
         return;
+    agi_c_before_reading(w, (uint32_t)slot);
     definition->in_memory = true;
     if (definition->function < w->section->uses_count)
         w->section->uses[definition->function] |=
@@ -460,6 +469,8 @@ void agi_c_put_number(agi_c_writer *w, char to[AGI_C_OPERAND], agi_vector number
     }
     agi_c_definition *held = number.space == AGI_SLOTS ? agi_c_definition_of(w, number.at) : NULL;
     if (held != NULL && held->is_local && held->function == w->function) {
+        if (held->is_late)
+            agi_c_before_reading(w, number.at);
         held->in_local = true;
         (void)snprintf(to, AGI_C_OPERAND, "v%" PRIu32, held->local);
         return;
@@ -522,12 +533,14 @@ void agi_c_describe(agi_c_writer *w, char to[AGI_C_OPERAND], agi_vector number, 
 
 void agi_c_define_number(agi_c_writer *w, uint32_t slot)
 {
-    agi_c_definition *definition = agi_c_define(w, slot);
+    const bool is_touched = agi_c_is_touched(w, slot);
+    agi_c_definition *definition = agi_c_define_anew(w, slot);
     if (definition == NULL) {
         w->line.count = w->comment.count = 0;
         return;
     }
     definition->is_local = true;
+    definition->loop = is_touched ? w->loop.id : 0;
     if (w->out == NULL) {
         w->statements++;
         w->line.count = w->comment.count = 0;
@@ -547,7 +560,8 @@ void agi_c_define_number(agi_c_writer *w, uint32_t slot)
     put_slot(w, place, slot);
     agi_text right = w->line;
     w->line = (agi_text){.memory = right.memory};
-    if (definition->in_local) {
+    if (definition->in_local || (is_touched && definition->in_memory)) {
+        definition->in_local = true;
         definition->local = ++w->locals;
         agi_text_put(&w->line, "const %s v%" PRIu32 " = ", agi_c_type(w), definition->local);
     } else if (definition->in_memory) {
@@ -562,7 +576,11 @@ void agi_c_define_number(agi_c_writer *w, uint32_t slot)
         w->comment.count = 0;
     }
     if (definition->in_local && definition->in_memory) {
+        agi_text *out = w->out;
+        if (is_touched)
+            w->out = &w->loop.after;
         agi_c_put_line(w, "%s = v%" PRIu32 ";", place, definition->local);
+        w->out = out;
         w->statements--;
     }
     agi_text_free(&right);

@@ -138,6 +138,7 @@ static uint32_t number_marks(uint32_t *marks, uint32_t n)
 
 static void number_section(const agi_c_unit *unit, agi_c_section *section)
 {
+    agi_c_complete_rows(section);
     if (unit->mode != AGI_C_FILE) { /* where the interpreter has them */
         for (uint32_t i = 0; i < section->section->slots; i++)
             section->places[i] = i;

@@ -30,6 +30,13 @@ static uint32_t measure_outputs(uint32_t n, const outlet *outputs, agi_instructi
         step = ahead;
         out_step = out_ahead;
     }
+    /* two that are apart leave the second to those beside it */
+    if (length == 2 && n > 2 && step != 1 && outputs[2].at.space == outputs[1].at.space &&
+        outputs[2].at.at == outputs[1].at.at + 1 && outputs[2].number == outputs[1].number + 1) {
+        length = 1;
+        step = 0;
+        out_step = 1;
+    }
     to->n = length;
     to->out = outputs[0].number;
     to->out_stride = (int32_t)out_step;
