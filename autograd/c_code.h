@@ -49,7 +49,12 @@ enum {
     AGI_C_UNIFORM = 64,
     AGI_C_SET = 128, /* set, factor: what becomes of totals */
     AGI_C_LANES = 256,
-    AGI_C_RUN = 512 /* run, context: an instruction by the interpreter */
+    AGI_C_RUN = 512, /* run, context: an instruction by the interpreter */
+    /* of a scan's step, in place of each and map: */
+    AGI_C_STATE = 1024,
+    AGI_C_IN = 2048, /* the other inputs */
+    AGI_C_NEXT = 4096,
+    AGI_C_OUT = 8192
 };
 
 /* What a program's functions are for. */
@@ -120,6 +125,12 @@ typedef struct agi_c_unit {
     bool accumulates;                  /* totals are there already, and are added to */
     bool has_totals;  /* in the workspace, for sums that can't be scaled as they come */
     bool is_measured; /* the first time is over */
+    bool is_step;
+    bool is_joined; /* a step's: loops go from its state into the other inputs, which therefore
+                             have to be behind it */
+    uint32_t state_count; /* a step's: the first of each and map */
+    uint32_t saved;       /* a step's: map outputs from here on are its state, which the scan puts
+                             there; or AGI_NO_INDEX */
     agi_c_section once, check, body;
     uint8_t *is_uniform; /* of each slot of `once`: whether it is needed behind its end */
     uint32_t *constants; /* of each: its place in NAME_numbers */
@@ -168,7 +179,7 @@ ag_status agi_refuse_c(ag_error_details *error, const char *format, ...) AGI_PRI
 /* emit_c.c: a unit; NULL where there is no memory. */
 agi_c_unit *agi_add_c_unit(agi_c_file *file, const ag_program *program, const char *name);
 /* The unit of a scan's step. */
-agi_c_unit *agi_find_c_step(agi_c_file *file, const ag_program *program);
+agi_c_unit *agi_find_c_step(agi_c_file *file, const agi_scan_step *scan);
 /* Everything about all units, and the steps they take, that has to be known before they are put. */
 void agi_measure_c_units(agi_c_file *file);
 /* The constants and functions of a unit. */

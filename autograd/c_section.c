@@ -123,19 +123,17 @@ static bool are_in_memory(const agi_c_writer *w, agi_vector v, uint32_t n)
     return true;
 }
 
-/* STORE, SUMS: one number, or all of them in a loop. */
+/* STORE, whose outputs are in one array, or SUMS: one number, or all of them in a loop. */
 static void put_output(agi_c_writer *w, const agi_instruction *at, uint32_t i, bool is_loop)
 {
     const bool sums = at->op == AGI_OP_SUMS;
     const agi_vector x = is_loop ? at->x[0] : agi_c_element(at->x[0], i);
     const uint32_t out = at->out + i * (uint32_t)at->out_stride;
     char from[AGI_C_OPERAND], to[AGI_C_OPERAND];
-    agi_c_row row = {"map", out, is_loop ? at->out_stride : 0};
-    if (sums)
-        row = agi_c_find_totals(w, out, row.stride);
-    else
-        agi_c_use(w, AGI_C_MAP);
-    agi_c_put_place(to, row, 'i', 0, 'j');
+    const int64_t stride = is_loop ? at->out_stride : 0;
+    agi_c_put_place(to,
+                    sums ? agi_c_find_totals(w, out, stride) : agi_c_find_outputs(w, out, stride),
+                    'i', 0, 'j');
     if (is_loop)
         agi_c_put_element_of(w, from, x);
     else
@@ -170,6 +168,22 @@ static void put_outputs(agi_c_writer *w, const agi_instruction *at)
     }
 }
 
+/* A scan's step has the next state and its other outputs in two arrays. */
+static void put_store(agi_c_writer *w, const agi_instruction *at)
+{
+    agi_instruction part = *at;
+    for (uint32_t i = 0; i < at->n; i += part.n) {
+        part.x[0].at = at->x[0].at + i * (uint32_t)at->x[0].stride;
+        part.out = at->out + i * (uint32_t)at->out_stride;
+        const uint16_t use = agi_c_output_use(w->unit, part.out);
+        for (part.n = 1; i + part.n < at->n; part.n++)
+            if (agi_c_output_use(w->unit, part.out + part.n * (uint32_t)at->out_stride) != use)
+                break;
+        if (use != 0)
+            put_outputs(w, &part);
+    }
+}
+
 /* ---- Inputs ---------------------------------------------------------------------------------- */
 
 /* They are read where they are; what has to be in the workspace as well is copied. */
@@ -182,18 +196,23 @@ static void put_load(agi_c_writer *w, const agi_instruction *at)
             return;
         definition->each = at->x[0].at + i;
         copied = definition->in_memory ? copied + 1 : 0;
-        if (w->out == NULL || copied == 0 || (i + 1 < at->n && definition[1].in_memory))
+        if (w->out == NULL || copied == 0 ||
+            (i + 1 < at->n && definition[1].in_memory &&
+             definition->each + 1 != w->unit->state_count))
             continue;
         char to[AGI_C_OPERAND], from[AGI_C_OPERAND];
-        const uint32_t first = i + 1 - copied;
+        const uint32_t first = i + 1 - copied, each = at->x[0].at + first;
+        const agi_c_row inputs =
+            agi_c_find_inputs(w, each, copied > 1, (agi_c_span){each, each + copied - 1});
         const agi_c_row place = {"w", (int64_t)agi_c_base(w) + w->section->places[at->out + first],
                                  copied > 1};
         agi_c_put_place(to, place, 'i', 0, 'j');
-        agi_c_put_place(from, (agi_c_row){"each", at->x[0].at + first, copied > 1}, 'i', 0, 'j');
+        agi_c_put_place(from, inputs, 'i', 0, 'j');
         if (copied > 1)
             agi_c_begin_loop(w, 'i', copied, false);
         agi_c_put_line(w, "%s = %s;", to, from);
         w->depth -= copied > 1;
+        copied = 0;
     }
     w->statements = statements;
 }
@@ -300,6 +319,8 @@ static void put_instruction(agi_c_writer *w, const agi_instruction *at)
         put_load(w, at);
         return;
     case AGI_OP_STORE:
+        put_store(w, at);
+        return;
     case AGI_OP_SUMS:
         put_outputs(w, at);
         return;

@@ -114,6 +114,13 @@ typedef struct agi_c_span {
     int64_t low, high;
 } agi_c_span;
 
+/* Inputs in a row, the lowest and the highest of which are as `all` says. */
+agi_c_row agi_c_find_inputs(agi_c_writer *w, int64_t at, int64_t stride, agi_c_span all);
+/* Which array an output is in: AGI_C_MAP, _NEXT, _OUT; 0: it is a state that the scan saves. */
+uint16_t agi_c_output_use(const agi_c_unit *unit, uint32_t map);
+/* Outputs in a row, all in one array. */
+agi_c_row agi_c_find_outputs(agi_c_writer *w, uint32_t at, int64_t stride);
+
 /* They get a place in the workspace; until those are counted, places are marks. */
 void agi_c_take_places(agi_c_writer *w, agi_c_section *section, agi_c_span slots);
 

@@ -573,11 +573,12 @@ static void put_native_outer(agi_c_writer *w, const agi_outer *o, const char *ro
 void agi_c_put_outer(agi_c_writer *w, const agi_instruction *at)
 {
     agi_outer o = w->unit->program->records.outer[at->more];
-    agi_c_elements a = agi_c_find_elements(w, &o.a), b = {.row = {"each", o.b_each, 1}};
+    agi_c_elements a = agi_c_find_elements(w, &o.a), b = {.list = ""};
     if (o.b_each == AGI_NO_INDEX)
         b = agi_c_find_elements(w, &o.b);
     else
-        agi_c_use(w, AGI_C_EACH);
+        b.row =
+            agi_c_find_inputs(w, o.b_each, 1, (agi_c_span){o.b_each, (int64_t)o.b_each + o.k - 1});
     if (o.row_stride == 1 && o.column_stride != 1) { /* the inner loop goes through totals */
         const agi_c_elements side = a;
         a = b;

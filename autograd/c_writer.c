@@ -127,8 +127,12 @@ static const struct {
 } parameters[] = {
     {AGI_C_SHARED, "const real *", "shared"},
     {AGI_C_EACH, "const real *", "each"},
+    {AGI_C_STATE, "const real *", "state"},
+    {AGI_C_IN, "const real *", "in"},
     {AGI_C_SUM, "real *", "sum"},
     {AGI_C_MAP, "real *", "map"},
+    {AGI_C_NEXT, "real *", "next"},
+    {AGI_C_OUT, "real *", "out"},
     {AGI_C_SCALE, "real ", "scale"},
     {AGI_C_UNIFORM, "const real *", "uniform"},
     {AGI_C_WORKSPACE, "real *", "w"},
@@ -145,18 +149,19 @@ enum {
  * caller's, which may write totals, restricts neither; a step has its own. */
 static bool is_restricted(const agi_c_unit *unit, uint32_t use)
 {
-    const bool is_step = unit->mode == AGI_C_FILE && unit->function == NULL;
     switch (use) {
     case AGI_C_WORKSPACE:
     case AGI_C_MAP:
+    case AGI_C_UNIFORM:
+    case AGI_C_STATE:
+    case AGI_C_IN:
+    case AGI_C_NEXT:
+    case AGI_C_OUT:
         return true;
     case AGI_C_SHARED:
-        return is_step || unit->mode == AGI_C_ALL_LANES;
-    case AGI_C_EACH:
+        return unit->is_step || unit->mode == AGI_C_ALL_LANES;
     case AGI_C_SUM:
-        return is_step;
-    case AGI_C_UNIFORM:
-        return true;
+        return unit->is_step;
     default:
         return false;
     }
@@ -313,11 +318,49 @@ agi_c_definition *agi_c_define_anew(agi_c_writer *w, uint32_t slot)
     return definition;
 }
 
-static agi_c_span find_span(agi_vector v, uint32_t n, int64_t second, uint32_t n_2)
+static agi_c_span find_span(int64_t at, int64_t stride, uint32_t n, int64_t second, uint32_t n_2)
 {
-    const int64_t last = (int64_t)(n - 1) * v.stride, last_2 = (int64_t)(n_2 - 1) * second;
-    return (agi_c_span){v.at + (last < 0 ? last : 0) + (last_2 < 0 ? last_2 : 0),
-                        v.at + (last > 0 ? last : 0) + (last_2 > 0 ? last_2 : 0)};
+    const int64_t last = (int64_t)(n - 1) * stride, last_2 = (int64_t)(n_2 - 1) * second;
+    return (agi_c_span){at + (last < 0 ? last : 0) + (last_2 < 0 ? last_2 : 0),
+                        at + (last > 0 ? last : 0) + (last_2 > 0 ? last_2 : 0)};
+}
+
+static uint16_t find_input_use(const agi_c_unit *unit, int64_t each)
+{
+    return !unit->is_step ? AGI_C_EACH : each < unit->state_count ? AGI_C_STATE : AGI_C_IN;
+}
+
+/* Inputs from one on that are in such an array. */
+static agi_c_row find_inputs_in(const agi_c_unit *unit, uint16_t use, int64_t at, int64_t stride)
+{
+    return use == AGI_C_IN ? (agi_c_row){"in", at - unit->state_count, stride}
+                           : (agi_c_row){use == AGI_C_STATE ? "state" : "each", at, stride};
+}
+
+agi_c_row agi_c_find_inputs(agi_c_writer *w, int64_t at, int64_t stride, agi_c_span all)
+{
+    const uint16_t use = find_input_use(w->unit, all.low);
+    agi_c_use(w, use);
+    if (use != find_input_use(w->unit, all.high))
+        w->unit->is_joined = true;
+    return find_inputs_in(w->unit, use, at, stride);
+}
+
+uint16_t agi_c_output_use(const agi_c_unit *unit, uint32_t map)
+{
+    if (!unit->is_step)
+        return AGI_C_MAP;
+    if (map < unit->state_count)
+        return AGI_C_NEXT;
+    return map >= unit->saved && map - unit->saved < unit->state_count ? 0 : AGI_C_OUT;
+}
+
+agi_c_row agi_c_find_outputs(agi_c_writer *w, uint32_t at, int64_t stride)
+{
+    const uint16_t use = agi_c_output_use(w->unit, at);
+    agi_c_use(w, use);
+    return use == AGI_C_OUT ? (agi_c_row){"out", (int64_t)at - w->unit->state_count, stride}
+                            : (agi_c_row){use == AGI_C_NEXT ? "next" : "map", at, stride};
 }
 
 void agi_c_take_places(agi_c_writer *w, agi_c_section *section, agi_c_span slots)
@@ -333,7 +376,7 @@ static agi_c_row find_uniform(agi_c_writer *w, agi_vector v, uint32_t n, int64_t
                               uint32_t n_2)
 {
     agi_c_unit *unit = w->unit;
-    const agi_c_span all = find_span(v, n, second, n_2);
+    const agi_c_span all = find_span(v.at, v.stride, n, second, n_2);
     for (int64_t i = all.low; i <= all.high && !unit->is_measured; i++)
         unit->is_uniform[i] = 1;
     agi_c_take_places(w, &unit->once, all);
@@ -353,7 +396,7 @@ static bool are_inputs(const agi_c_writer *w, agi_vector v, uint32_t n, int64_t 
             if (definition == NULL || definition->each == AGI_NO_INDEX)
                 return false;
             if (i == 0 && j == 0)
-                *row = (agi_c_row){"each", definition->each, 0};
+                *row = (agi_c_row){NULL, definition->each, 0};
             else if (i == 1 && j == 0)
                 row->stride = (int64_t)definition->each - row->at;
             else if (definition->each != row->at + i * row->stride + j * second)
@@ -371,20 +414,20 @@ void agi_c_read_memory(agi_c_writer *w, int64_t slot)
     definition->in_memory = true;
     if (definition->function < w->section->uses_count)
         w->section->uses[definition->function] |=
-            definition->each == AGI_NO_INDEX ? AGI_C_WORKSPACE : AGI_C_WORKSPACE | AGI_C_EACH;
+            AGI_C_WORKSPACE |
+            (definition->each == AGI_NO_INDEX ? 0 : find_input_use(w->unit, definition->each));
 }
 
 static agi_c_row find_slots(agi_c_writer *w, agi_vector v, uint32_t n, int64_t second, uint32_t n_2)
 {
-    agi_c_row row;
-    if (are_inputs(w, v, n, second, n_2, &row)) {
-        agi_c_use(w, AGI_C_EACH);
-        return row;
-    }
+    agi_c_row row = {0};
+    if (are_inputs(w, v, n, second, n_2, &row))
+        return agi_c_find_inputs(w, row.at, row.stride,
+                                 find_span(row.at, row.stride, n, second, n_2));
     for (uint32_t i = 0; i < n; i++)
         for (uint32_t j = 0; j < n_2; j++)
             agi_c_read_memory(w, v.at + (int64_t)i * v.stride + (int64_t)j * second);
-    agi_c_take_places(w, w->section, find_span(v, n, second, n_2));
+    agi_c_take_places(w, w->section, find_span(v.at, v.stride, n, second, n_2));
     agi_c_use(w, AGI_C_WORKSPACE);
     return (agi_c_row){"w", (int64_t)agi_c_base(w) + w->section->places[v.at], v.stride};
 }
@@ -392,7 +435,7 @@ static agi_c_row find_slots(agi_c_writer *w, agi_vector v, uint32_t n, int64_t s
 static agi_c_row find_constants(agi_c_writer *w, agi_vector v, uint32_t n, int64_t second,
                                 uint32_t n_2)
 {
-    const agi_c_span all = find_span(v, n, second, n_2);
+    const agi_c_span all = find_span(v.at, v.stride, n, second, n_2);
     for (int64_t i = all.low; i <= all.high && !w->unit->is_measured; i++)
         w->unit->constants[i] = 1;
     return (agi_c_row){w->unit->numbers_name, w->unit->constants[v.at], v.stride};
@@ -496,10 +539,13 @@ void agi_put_c_words(agi_text *to, const char *name)
 static void put_end_name(const agi_c_writer *w, agi_text *to, ag_role role, uint32_t i)
 {
     const char *name = ag_program_name(w->unit->program, role, i);
+    agi_c_row row = {"shared", i, 0};
+    if (role == AG_EACH)
+        row = find_inputs_in(w->unit, find_input_use(w->unit, i), i, 0);
     if (name != NULL && strlen(name) <= LONGEST_NAME)
         agi_put_c_words(to, name);
     else
-        agi_text_put(to, role == AG_SHARED ? "shared[%" PRIu32 "]" : "each[%" PRIu32 "]", i);
+        agi_text_put(to, "%s[%" PRId64 "]", row.array, row.at);
 }
 
 void agi_c_describe(agi_c_writer *w, char to[AGI_C_OPERAND], agi_vector number, const char *operand)

@@ -92,20 +92,44 @@ agi_c_unit *agi_add_c_unit(agi_c_file *file, const ag_program *program, const ch
     return unit;
 }
 
-agi_c_unit *agi_find_c_step(agi_c_file *file, const ag_program *program)
+/* Map outputs that are the state, in a step that gives what goes into it for a gradient. */
+static uint32_t find_saved(const ag_program *program, uint32_t state_count)
+{
+    const ag_program_info *info = &program->info;
+    const ag_value *each = program->signature + info->shared_count;
+    const ag_value *map = each + info->each_count + info->sum_count;
+    for (uint32_t at = state_count; at + state_count <= info->map_count; at++) {
+        uint32_t same = 0;
+        while (same < state_count && each[same].index == map[at + same].index &&
+               !ag_is_null(each[same]))
+            same++;
+        if (state_count > 0 && same == state_count)
+            return at;
+    }
+    return AGI_NO_INDEX;
+}
+
+agi_c_unit *agi_find_c_step(agi_c_file *file, const agi_scan_step *scan)
 {
     uint32_t steps = 1;
     for (uint32_t i = 0; i < file->units_count; i++) {
-        if (file->units[i]->function != NULL || file->units[i]->mode != AGI_C_FILE)
+        if (!file->units[i]->is_step)
             continue;
-        if (file->units[i]->program == program)
+        if (file->units[i]->program == scan->program &&
+            file->units[i]->state_count == scan->state_count)
             return file->units[i];
         steps++;
     }
     const char *first = file->gates.library.prefix;
     char name[AGI_C_BASE];
     (void)snprintf(name, sizeof(name), steps == 1 ? "%s_step" : "%s_step%" PRIu32, first, steps);
-    return agi_add_c_unit(file, program, name);
+    agi_c_unit *step = agi_add_c_unit(file, scan->program, name);
+    if (step == NULL)
+        return NULL;
+    step->is_step = true;
+    step->state_count = scan->state_count;
+    step->saved = find_saved(scan->program, scan->state_count);
+    return step;
 }
 
 /* A function of the caller's. */
@@ -481,7 +505,7 @@ static void declare_step(agi_c_file *file, const agi_c_unit *unit)
 void agi_put_c_unit(agi_c_file *file, agi_c_unit *unit)
 {
     put_unit_numbers(file, unit);
-    if (unit->function == NULL && unit->mode == AGI_C_FILE)
+    if (unit->is_step)
         declare_step(file, unit);
     if (!is_bare(unit)) {
         agi_put_c_section(unit, &unit->once, &file->functions, false);
