@@ -76,6 +76,7 @@ typedef struct agi_c_file {
     uint32_t lists;
     bool static_workspace;
     bool is_native;            /* a program's own code, for one compiler, here and now */
+    bool has_vector_functions; /* loops that call libm become vector code */
     struct agi_c_unit **units; /* the functions asked for, then the steps that these take */
     uint32_t units_count, units_capacity;
     bool failed; /* out of memory */
@@ -162,8 +163,11 @@ void agi_put_c_words(agi_text *to, const char *words);
 /* c_scan.c: what the scans of a section take of the workspace, behind its own scratch. */
 size_t agi_measure_c_scans(agi_c_unit *unit, const agi_c_section *section);
 
-/* Whether a gate of at most three operands is arithmetic, and no call of libm that takes long. */
+/* Whether a gate of at most three operands is arithmetic, and no call of libm that takes long; or of
+ * functions that are declared for vectors. */
 bool agi_is_c_arithmetic(uint8_t gate);
+bool agi_is_c_vector(uint8_t gate);
+void agi_declare_c_vectors(agi_text *text, const agi_c_gates *gates);
 
 /* c_names.c: the names of functions, and those that stand for closures. */
 ag_status agi_check_c_names(size_t count, const ag_c_function *functions, ag_error_details *error);

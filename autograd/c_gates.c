@@ -77,17 +77,52 @@ static bool looks_twice(const gate_text *gate)
     return false;
 }
 
+/* Functions of libm: those that are instructions, and those that libmvec has. */
+static const char *const fast[] = {"sqrt", "fabs", "floor", NULL};
+static const char *const unary[] = {"exp",   "exp2", "expm1", "log",  "log2",  "log10",
+                                    "log1p", "sin",  "cos",   "tan",  "asin",  "acos",
+                                    "atan",  "sinh", "cosh",  "tanh", "asinh", "acosh",
+                                    "atanh", "erf",  "erfc",  "cbrt", NULL};
+static const char *const binary[] = {"pow", "atan2", "hypot", NULL};
+
+/* Whether a name is in a list; what follows it in a template is a parenthesis. */
+static bool is_among(const char *name, const char *const *list)
+{
+    const size_t n = strcspn(name, "(");
+    while (*list != NULL && (strlen(*list) != n || strncmp(*list, name, n) != 0))
+        list++;
+    return *list != NULL;
+}
+
+static bool calls_only(uint8_t gate, bool vectors)
+{
+    for (const char *at = strchr(table[gate].value, '@'); at != NULL; at = strchr(at + 1, '@'))
+        if (!is_among(at + 1, fast) &&
+            !(vectors && (is_among(at + 1, unary) || is_among(at + 1, binary))))
+            return false;
+    return true;
+}
+
 bool agi_is_c_arithmetic(uint8_t gate)
 {
-    static const char *const fast[] = {"@sqrt", "@fabs", "@floor"};
-    for (const char *at = strchr(table[gate].value, '@'); at != NULL; at = strchr(at + 1, '@')) {
-        bool is_fast = false;
-        for (size_t i = 0; i < sizeof(fast) / sizeof(*fast); i++)
-            is_fast = is_fast || strncmp(at, fast[i], strlen(fast[i])) == 0;
-        if (!is_fast)
-            return false;
-    }
-    return true;
+    return calls_only(gate, false);
+}
+
+bool agi_is_c_vector(uint8_t gate)
+{
+    return calls_only(gate, true);
+}
+
+void agi_declare_c_vectors(agi_text *text, const agi_c_gates *gates)
+{
+    const char *type = gates->library.use_float ? "float" : "double";
+    const char *suffix = gates->library.use_float ? "f" : "";
+    agi_text_put(text, "#define VECTOR __attribute__((simd(\"notinbranch\"))) %s\n", type);
+    for (size_t i = 0; unary[i] != NULL; i++)
+        agi_text_put(text, "VECTOR %s%s(%s);\n", unary[i], suffix, type);
+    for (size_t i = 0; binary[i] != NULL; i++)
+        agi_text_put(text, "VECTOR %s%s(%s, %s);\n", binary[i], suffix, type, type);
+    agi_text_put(text, "\n");
 }
 
 /* A template without the parentheses around all of it. */

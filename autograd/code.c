@@ -64,6 +64,21 @@ void agi_redirect_ends(agi_code *code)
         code->comparisons[i].node = code->to[code->comparisons[i].node];
 }
 
+void agi_replace_nodes(agi_code *code, agi_code *next)
+{
+    agi_redirect_ends(code);
+    const agi_code old = *code;
+    code->ops = next->ops;
+    code->at = next->at;
+    code->count = next->count;
+    code->ops_capacity = next->ops_capacity;
+    code->at_capacity = next->at_capacity;
+    next->ops = old.ops;
+    next->at = old.at;
+    next->ops_capacity = old.ops_capacity;
+    next->at_capacity = old.at_capacity;
+}
+
 void agi_code_free(agi_code *code)
 {
     agi_memory *memory = code->memory;

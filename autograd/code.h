@@ -118,6 +118,9 @@ ag_status agi_reserve_to(agi_code *code);
 /* Sends operands, outputs and comparisons to what has become of them. */
 void agi_redirect_operands(const agi_code *code, uint32_t node);
 void agi_redirect_ends(agi_code *code);
+/* For passes that write new nodes: takes those of next, which has nothing else, and leaves it the old
+ * ones, to be freed; sends outputs and comparisons to what has become of them. */
+void agi_replace_nodes(agi_code *code, agi_code *next);
 
 /* The operands of a node as one list, products' p and q in turn (and AGI_NO_INDEX among them): the
  * k-th is agi_operand(list, k). */
@@ -520,6 +523,8 @@ void agi_share_scans(agi_code *code);
 ag_status agi_share_gates(agi_code *code);
 /* dead.c: gates that nothing depends on go. */
 ag_status agi_drop_dead(agi_code *code);
+/* logsumexp.c: where a logsumexp's gradient is needed, too, one exp of each operand serves both. */
+ag_status agi_share_exponentials(agi_code *code);
 /* products.c: add, sub, sum, dot, linear, neg, mul, chain whose results are used once flow
  * together into sums of products. */
 ag_status agi_collect_products(agi_code *code);

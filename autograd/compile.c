@@ -48,6 +48,8 @@ static ag_status run_passes(agi_code *code, ag_graph *graph, const ag_signature 
     if (status == AG_OK)
         status = agi_drop_dead(code);
     if (status == AG_OK && !plain)
+        status = agi_share_exponentials(code);
+    if (status == AG_OK && !plain)
         status = agi_collect_products(code);
     if (status == AG_OK && !plain)
         status = agi_drop_dead(code);

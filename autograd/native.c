@@ -61,6 +61,8 @@ static ag_status write_text(agi_c_file *file, const ag_program *program, agi_tex
     for (uint32_t i = file->units_count; i-- > 0 && !file->failed;)
         agi_put_c_unit(file, file->units[i]);
     agi_text_put(to, "%s", head);
+    if (file->has_vector_functions)
+        agi_declare_c_vectors(to, &file->gates);
     agi_put_c_gates(to, &file->gates);
     agi_text_append(to, file->tables.chars, file->tables.count);
     agi_text_append(to, file->functions.chars, file->functions.count);
@@ -159,6 +161,7 @@ ag_status ag_native(ag_program *program, const ag_native_options *options, ag_er
         .functions = {.memory = &memory},
         .branches = {.memory = &memory},
         .is_native = true,
+        .has_vector_functions = agi_has_vector_functions(options),
     };
     agi_text text = {.memory = &memory};
     agi_native made = {0};

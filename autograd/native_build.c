@@ -28,6 +28,12 @@ ag_status agi_object_build(const char *text, size_t size, const ag_native_option
     return AG_UNAVAILABLE;
 }
 
+bool agi_has_vector_functions(const ag_native_options *options)
+{
+    (void)options;
+    return false;
+}
+
 void *agi_object_find(const agi_object *object, const char *symbol)
 {
     (void)object;
@@ -72,6 +78,13 @@ static const char always[] = "-std=gnu11 -fPIC -shared";
 static const char by_default[] = "-O3 -march=native -ffp-contract=fast -fno-math-errno "
                                  "-fno-trapping-math -fopenmp-simd";
 
+/* Where loops call libmvec. GCC would make sincos of a sin and a cos, for which there are no vectors. */
+static const char *const of_libmvec[] = {"-fno-builtin-sin", "-fno-builtin-cos", "-lmvec"};
+
+enum {
+    OF_LIBMVEC = sizeof(of_libmvec) / sizeof(*of_libmvec)
+};
+
 typedef struct words {
     char text[COMMAND_SIZE]; /* each word with its end */
     char *list[MOST_WORDS];
@@ -82,6 +95,7 @@ typedef struct build {
     const char *text;
     size_t size;
     const char *flags; /* the caller's; NULL: by_default */
+    bool with_libmvec;
     words command;
     char program[PATH_SIZE]; /* the command's first word, as a path */
     char recipe[RECIPE_SIZE];
@@ -232,8 +246,9 @@ static ag_status write_recipe(build *b, const char *command)
                                      (long long)info.st_mtime);
         free(real);
     }
-    fits = fits && add_to_recipe(b, "flags %s %s\nprocessor %016llx\n", always,
+    fits = fits && add_to_recipe(b, "flags %s %s%s\nprocessor %016llx\n", always,
                                  b->flags == NULL ? by_default : b->flags,
+                                 b->with_libmvec ? " libmvec" : "",
                                  (unsigned long long)identify_processor());
     return fits ? AG_OK : fail(b, AG_INVALID_ARGUMENT, "the compiler's command is too long");
 }
@@ -466,7 +481,7 @@ static ag_status start_compiler(build *b, char **arguments, pid_t *child)
 static ag_status run_compiler(build *b, char **flags, size_t n)
 {
     char from[PATH_SIZE], to[PATH_SIZE], output[] = "-o", libm[] = "-lm";
-    char *arguments[MOST_WORDS + 5];
+    char *arguments[MOST_WORDS + OF_LIBMVEC + 5];
     size_t count = b->command.count;
     memcpy(arguments, b->command.list, count * sizeof(*arguments));
     memcpy(arguments + count, flags, n * sizeof(*arguments));
@@ -476,6 +491,8 @@ static ag_status run_compiler(build *b, char **flags, size_t n)
     arguments[count++] = output;
     arguments[count++] = to;
     arguments[count++] = from;
+    for (size_t i = 0; i < OF_LIBMVEC && b->with_libmvec; i++)
+        arguments[count++] = (char *)of_libmvec[i]; /* which it does not change */
     arguments[count++] = libm;
     arguments[count] = NULL;
     (void)unlink(to);
@@ -488,13 +505,17 @@ static ag_status run_compiler(build *b, char **flags, size_t n)
     return status;
 }
 
-/* Leaves the flags that the compiler does not refuse, each tried on a line of C. */
+/* Leaves the flags that the compiler does not refuse, each tried on a line of C. Where it finds no
+ * libmvec, the library has it loaded already. */
 static void drop_refused(build *b, char **flags, size_t *n)
 {
     static const char line[] = "int agi_nothing;\n";
     const size_t first = 3; /* behind those that are always there */
-    if (!write_file(b->work, "text.c", line, sizeof(line) - 1) ||
-        run_compiler(b, flags, first) != AG_OK)
+    if (!write_file(b->work, "text.c", line, sizeof(line) - 1))
+        return;
+    if (b->with_libmvec && run_compiler(b, flags, first) != AG_OK)
+        b->with_libmvec = false;
+    if (run_compiler(b, flags, first) != AG_OK)
         return; /* it is not the flags */
     size_t kept = first;
     for (size_t i = first; i < *n; i++) {
@@ -521,13 +542,14 @@ static ag_status compile(build *b)
         flags.count > MOST_WORDS / 2)
         return fail(b, AG_INVALID_ARGUMENT, "the compiler's flags are too long");
     size_t n = flags.count;
+    const bool with_libmvec = b->with_libmvec;
     ag_status status = compile_text(b, flags.list, n);
     if (status != AG_UNAVAILABLE || b->flags != NULL)
         return status;
     char message[sizeof(b->message)];
     memcpy(message, b->message, sizeof(message));
     drop_refused(b, flags.list, &n);
-    if (n < flags.count)
+    if (n < flags.count || b->with_libmvec != with_libmvec)
         return compile_text(b, flags.list, n);
     return fail(b, status, "%s", message);
 }
@@ -537,7 +559,8 @@ static ag_status compile(build *b)
 static ag_status load(build *b, const char *directory)
 {
     char path[PATH_SIZE];
-    (void)join_path(path, directory, "object.so");
+    if (!join_path(path, directory, "object.so"))
+        return fail(b, AG_INVALID_ARGUMENT, "the cache's path is too long");
     b->loaded = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (b->loaded != NULL)
         return AG_OK;
@@ -576,11 +599,43 @@ static ag_status keep(build *b)
     return AG_OK;
 }
 
-static ag_status build_object(build *b, const ag_native_options *options)
+static const char *find_command(const ag_native_options *options)
 {
     const char *command = options->compiler != NULL ? options->compiler : get_variable("CC");
+    return command == NULL ? "cc" : command;
+}
+
+/* By the names of its files: cc is a link to what it is. */
+static bool is_gcc(const char *command)
+{
+    words w;
+    w.count = 0;
+    bool found = false;
+    if (!add_words(&w, 0, command))
+        return false;
+    for (size_t i = 0; i < w.count; i++) {
+        char path[PATH_SIZE];
+        if (*w.list[i] == '-' || !find_program(path, w.list[i]))
+            continue;
+        char *real = realpath(path, NULL);
+        const char *name = strrchr(real == NULL ? path : real, '/') + 1;
+        found = found || strstr(name, "gcc") != NULL;
+        free(real);
+    }
+    return found;
+}
+
+bool agi_has_vector_functions(const ag_native_options *options)
+{
+    return strcmp(ag_vector_math(), "libmvec") == 0 && options->flags == NULL &&
+           is_gcc(find_command(options));
+}
+
+static ag_status build_object(build *b, const ag_native_options *options)
+{
     b->flags = options->flags;
-    ag_status status = write_recipe(b, command == NULL ? "cc" : command);
+    b->with_libmvec = agi_has_vector_functions(options);
+    ag_status status = write_recipe(b, find_command(options));
     if (status == AG_OK)
         status = find_cache(b, options->cache);
     if (status != AG_OK)

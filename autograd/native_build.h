@@ -23,6 +23,11 @@ typedef struct agi_object agi_object;
 ag_status agi_object_build(const char *text, size_t size, const ag_native_options *options,
                            agi_object **object, ag_error_details *error);
 
+/* Whether the compiler that these options say, with the flags that are ours, makes vector code of
+ * loops that call functions of libm which are declared as simd: whether it is GCC, and libmvec has
+ * the functions. */
+bool agi_has_vector_functions(const ag_native_options *options);
+
 /* The address of what the text defines under that name, outside of static; NULL: nothing. */
 void *agi_object_find(const agi_object *object, const char *symbol);
 

@@ -373,22 +373,8 @@ static ag_status replace_nodes(collection *c)
         status = agi_code_reserve(&next, left);
     if (status == AG_OK)
         status = rebuild(c, &next);
-    if (status == AG_OK) {
-        agi_redirect_ends(code);
-        const agi_code old = {
-            .memory = code->memory,
-            .ops_capacity = code->ops_capacity,
-            .at_capacity = code->at_capacity,
-            .ops = code->ops,
-            .at = code->at,
-        };
-        code->ops = next.ops;
-        code->at = next.at;
-        code->count = next.count;
-        code->ops_capacity = next.ops_capacity;
-        code->at_capacity = next.at_capacity;
-        next = old;
-    }
+    if (status == AG_OK)
+        agi_replace_nodes(code, &next);
     agi_code_free(&next);
     return status;
 }

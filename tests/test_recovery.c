@@ -7,6 +7,8 @@
  */
 #include "program_testing.h"
 
+#include <float.h>
+
 /* ---- What was found -------------------------------------------------------------------------- */
 
 typedef struct text {
@@ -700,7 +702,146 @@ static void test_logsumexp(void **state)
     const ag_value y = ag_logsumexp(N, x);
     (void)put(&p->sum, y);
     put_gradient(&p->map, y, N, x);
-    check_program(p, 12);
+    check_program(p, 17);
+}
+
+enum {
+    EDGE_WIDTH = 4
+};
+
+static const double logsumexp_edges[][EDGE_WIDTH] = {
+    {0.5, -1.25, 2, 0.25},
+    {2, 2, 2, -1},
+    {-0.0, 0, -0.0, 0},
+    {INFINITY, 1, 1000, -INFINITY},
+    {INFINITY, INFINITY, 0, 1},
+    {-INFINITY, -INFINITY, -INFINITY, -INFINITY},
+    {-INFINITY, 0, -INFINITY, -INFINITY},
+    {NAN, 1, INFINITY, -INFINITY},
+    {1, 1, -INFINITY, NAN},
+    {1e308, -1e308, 1e308, 0},
+    {1e30, -1e30, 1e30, 0},
+    {800, -800, 0, 799},
+    {-1000, -1001, -1000.5, -1100},
+    {0, -40, -41, -50}, /* log1p of what is nothing next to 1 */
+    {-60, 0, -80, -80},
+    {80, 0, 79, -3},
+    {1e-300, -1e-300, 0, 1e-310},
+};
+
+enum {
+    EDGES = sizeof(logsumexp_edges) / sizeof(*logsumexp_edges)
+};
+
+/* y loses what is less than a rounding of M, and the gradient of the gate as it is, of y. */
+static void compare_edges(size_t outputs, const double *actual, const double *expected, double unit)
+{
+    for (size_t i = 0; i < EDGES; i++) {
+        double scale = 1;
+        for (size_t k = 0; k < EDGE_WIDTH; k++)
+            scale +=
+                fmin(fabs(logsumexp_edges[i][k]), 1000); /* greater ones are equal or far apart */
+        for (size_t k = 0; k < outputs; k++) {
+            const double a = actual[outputs * i + k], b = expected[outputs * i + k];
+            const double scale_here = k == 0 && fabs(b) < 1 ? 1 : scale;
+            if (isfinite(b) ? !(fabs(a - b) <= 8 * unit * scale_here * fabs(b) + unit * unit)
+                            : !(a == b || (isnan(a) && isnan(b))))
+                fail_msg("row %zu, output %zu: %.17g, not %.17g", i, k, a, b);
+        }
+    }
+}
+
+static void run_edges(ag_program *program, ag_isa isa, size_t samples, bool is_float, double *map)
+{
+    const size_t outputs = ag_program_describe(program).map_count;
+    ag_workspace *workspace =
+        ag_workspace_new(program, &(ag_workspace_options){.threads = 1, .isa = isa}, NULL);
+    assert_non_null(workspace);
+    for (size_t i = 0; i < EDGES; i += samples) {
+        float each[EDGES * EDGE_WIDTH], out[EDGES * (EDGE_WIDTH + 1)];
+        round_all(EDGES * EDGE_WIDTH, &logsumexp_edges[0][0], each);
+        if (is_float)
+            assert_int_equal(
+                ag_run_float(program, workspace, samples,
+                             &(ag_arrays_float){.each = each + EDGE_WIDTH * i, .map = out}),
+                AG_OK);
+        else
+            assert_int_equal(
+                ag_run(program, workspace, samples,
+                       &(ag_arrays){.each = logsumexp_edges[i], .map = map + outputs * i}),
+                AG_OK);
+        if (is_float)
+            widen_all(outputs * samples, out, map + outputs * i);
+    }
+    ag_workspace_free(workspace);
+}
+
+static void check_edges(ag_program *program, ag_program *plain)
+{
+    const size_t outputs = ag_program_describe(program).map_count;
+    for (ag_isa isa = AG_ISA_BASELINE; isa <= AG_ISA_NEON; isa++)
+        for (int form = 0; form < 4 && ag_isa_available(isa); form++) {
+            const bool is_float = form % 2 != 0;
+            double actual[EDGES * (EDGE_WIDTH + 1)], expected[EDGES * (EDGE_WIDTH + 1)];
+            run_edges(plain, isa, 1, is_float, expected);
+            run_edges(program, isa, form < 2 ? 1 : EDGES, is_float, actual);
+            compare_edges(outputs, actual, expected, is_float ? (double)FLT_EPSILON : DBL_EPSILON);
+        }
+}
+
+/* One exp of each operand, wherever the largest lies and whatever it is. */
+static void test_logsumexp_edges(void **state)
+{
+    (void)state;
+    for (int shifted = 0; shifted < 2; shifted++) {
+        problem *p = new_problem(29);
+        const ag_value *x = add_inputs(p, &p->each, EDGE_WIDTH);
+        const ag_value largest = ag_detach(ag_max_of(EDGE_WIDTH, x));
+        ag_value z[EDGE_WIDTH];
+        for (size_t k = 0; k < EDGE_WIDTH; k++)
+            z[k] = shifted ? ag_sub(x[k], largest) : x[k];
+        const ag_value y = put(&p->map, ag_logsumexp(EDGE_WIDTH, z));
+        put_gradient(&p->map, y, EDGE_WIDTH, x);
+        finish(p);
+        ag_program *program = compile(p, false), *plain = compile(p, true);
+        uint32_t exps = 0;
+        for (uint32_t i = 0; i < program->body.count; i++) {
+            assert_int_not_equal(program->body.instructions[i].op, AGI_logsumexp);
+            exps +=
+                program->body.instructions[i].op == AGI_exp ? program->body.instructions[i].n : 0;
+        }
+        assert_int_equal(exps, EDGE_WIDTH);
+        check_edges(program, plain);
+        ag_program_free(plain);
+        ag_program_free(program);
+        free_problem(p);
+    }
+}
+
+/* A softmax by hand is one of those gradients, but for infinite numbers; a few operands without
+ * gradients do no harm, more of them are worth an exp each. */
+static void test_part_of_a_softmax(void **state)
+{
+    (void)state;
+    enum {
+        N = 8
+    };
+    for (size_t taken = 1; taken <= N; taken++) {
+        problem *p = new_problem(30 + taken);
+        const ag_value *x = add_inputs(p, &p->each, N);
+        const ag_value y = put(&p->map, ag_logsumexp(N, x));
+        for (size_t k = 0; k < taken; k++)
+            (void)put(&p->map, ag_exp(ag_sub(x[k], y)));
+        finish(p);
+        ag_program *program = compile(p, false);
+        bool kept = false;
+        for (uint32_t i = 0; i < program->body.count; i++)
+            kept = kept || program->body.instructions[i].op == AGI_logsumexp;
+        assert_true(kept == (taken < 6));
+        check_numbers(p, program);
+        ag_program_free(program);
+        free_problem(p);
+    }
 }
 
 /* Operands of a gate with any number of them that lie all over the place. */
@@ -1213,6 +1354,8 @@ int main(void)
         cmocka_unit_test(test_polynomials),
         cmocka_unit_test(test_elementwise_chains),
         cmocka_unit_test(test_logsumexp),
+        cmocka_unit_test(test_logsumexp_edges),
+        cmocka_unit_test(test_part_of_a_softmax),
         cmocka_unit_test(test_mixed_operands),
         cmocka_unit_test(test_shared_alone),
         cmocka_unit_test(test_computed_matrix),
