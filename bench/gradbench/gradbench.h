@@ -72,6 +72,9 @@ typedef struct gb_function {
     const double *(*point)(const void *input, size_t *n);
     /* Sets values to what it computes of x. */
     void (*record)(ag_graph *graph, const void *input, const ag_value *x, ag_value *values);
+    /* The same for programs, where that is said in another way (ag_scan, or each part once);
+     * NULL: record. */
+    void (*record_program)(ag_graph *graph, const void *input, const ag_value *x, ag_value *values);
 } gb_function;
 
 typedef struct gb_batch {
@@ -137,6 +140,11 @@ void gb_make_variables(ag_graph *graph, size_t n, const double *numbers, ag_valu
 
 /* Whether the graph has no error; otherwise *error has its message. */
 bool gb_check_graph(const ag_graph *graph, gb_error *error);
+
+/* Compiles one step, recorded in a graph of its own, and folds it over time in another: ag_scan. An
+ * error of the step's graph becomes an error of the other. */
+void gb_scan(ag_graph *graph, const ag_signature *step, size_t steps, size_t state_count,
+             const ag_scan_arrays *arrays);
 
 typedef struct gb_program {
     ag_program *program;

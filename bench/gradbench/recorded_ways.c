@@ -32,6 +32,17 @@ bool gb_check_graph(const ag_graph *graph, gb_error *error)
     return ag_error(graph) == AG_OK || gb_fail(error, "%s", ag_error_message(graph));
 }
 
+void gb_scan(ag_graph *graph, const ag_signature *step, size_t steps, size_t state_count,
+             const ag_scan_arrays *arrays)
+{
+    ag_program *program = ag_compile(step, NULL);
+    if (program != NULL)
+        (void)ag_scan(graph, program, steps, state_count, arrays);
+    else
+        (void)ag_set_error(graph, AG_INVALID_ARGUMENT, ag_error_message(step->map[0].graph));
+    ag_program_free(program);
+}
+
 bool gb_compile(const gb_task *task, ag_graph *graph, const ag_signature *signature,
                 gb_program *program, gb_error *error)
 {
@@ -79,7 +90,7 @@ static void *prepare_function_program(const gb_task *task, gb_error *error)
     ag_graph *graph = ag_graph_new(NULL);
 
     gb_make_variables(graph, n, point, x);
-    f->record(graph, task->input, x, values);
+    (f->record_program != NULL ? f->record_program : f->record)(graph, task->input, x, values);
     if (task->function == GRADIENT)
         (void)ag_gradient(values[count - 1], outputs, x, gradient);
     const ag_signature signature = {
