@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * det: the determinant of a matrix by expansion along its first row, recursively, and its gradient.
- * Nothing is eliminated: of l rows that takes l! products on the tape. A program holds equal gates
- * once, so there each minor is computed once, from 2^l of them; recording it once, too, makes the
- * same program without the l! gates on the way.
+ * det: the determinant of an l x l matrix by expansion along its first row, recursively, and its
+ * gradient; nothing is eliminated. Recorded as it stands, that is l! products, of which the same
+ * minors are computed again and again. A program holds equal gates once, so in the value that is no
+ * matter; the gradient of each gate is its own, however. So the program is recorded with each minor
+ * once, one for every set of columns: 2^l of them, the same expansion with less work than the
+ * recursion's. "flat" is the program of the recursion itself.
  */
 #include "gradbench.h"
 
@@ -125,7 +127,7 @@ static json_t *write_output(const void *self, int function, const double *output
 const gb_workload det_workload = {
     .name = "det",
     .functions = {[PRIMAL] = "primal", [GRADIENT] = "gradient"},
-    .ways = {&gb_function_program, &gb_function_tape},
+    .ways = {&gb_function_program, &gb_function_flat, &gb_function_tape},
     .input_size = sizeof(det_input),
     .read = read_input,
     .make = make_input,

@@ -129,8 +129,9 @@ struct gb_workload {
 /* "program": recorded and compiled in prepare, with the gradient; evaluate is one ag_run.
  * "tape": nothing is prepared but room; evaluate records the function anew, with the input's
  * numbers, as a program with other branches for other numbers has to, and runs ag_backward. A total
- * is recorded, run backward and rewound sample by sample: the parameters' gradients add up. */
-extern const gb_way gb_function_program, gb_function_tape;
+ * is recorded, run backward and rewound sample by sample: the parameters' gradients add up.
+ * "flat": a program of what the tape records, where the program has a recording of its own. */
+extern const gb_way gb_function_program, gb_function_tape, gb_function_flat;
 extern const gb_way gb_total_program, gb_total_tape;
 
 /* For ways of your own. */

@@ -142,7 +142,7 @@ static json_t *write_output(const void *self, int function, const double *output
 const gb_workload ode_workload = {
     .name = "ode",
     .functions = {[PRIMAL] = "primal", [GRADIENT] = "gradient"},
-    .ways = {&gb_function_program, &gb_function_tape},
+    .ways = {&gb_function_program, &gb_function_flat, &gb_function_tape},
     .input_size = sizeof(ode_input),
     .read = read_input,
     .make = make_input,

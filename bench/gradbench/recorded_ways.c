@@ -77,7 +77,9 @@ void gb_close_program(gb_program *program)
 
 /* ---- Functions of n numbers ------------------------------------------------------------------ */
 
-static void *prepare_function_program(const gb_task *task, gb_error *error)
+typedef void (*recording)(ag_graph *graph, const void *input, const ag_value *x, ag_value *values);
+
+static void *compile_function(const gb_task *task, recording record, gb_error *error)
 {
     const gb_function *f = &task->workload->function;
     const size_t count = count_outputs(task, VALUE), outputs = count_outputs(task, task->function);
@@ -90,7 +92,7 @@ static void *prepare_function_program(const gb_task *task, gb_error *error)
     ag_graph *graph = ag_graph_new(NULL);
 
     gb_make_variables(graph, n, point, x);
-    (f->record_program != NULL ? f->record_program : f->record)(graph, task->input, x, values);
+    record(graph, task->input, x, values);
     if (task->function == GRADIENT)
         (void)ag_gradient(values[count - 1], outputs, x, gradient);
     const ag_signature signature = {
@@ -108,6 +110,17 @@ static void *prepare_function_program(const gb_task *task, gb_error *error)
         return program;
     free(program);
     return NULL;
+}
+
+static void *prepare_function_program(const gb_task *task, gb_error *error)
+{
+    const gb_function *f = &task->workload->function;
+    return compile_function(task, f->record_program == NULL ? f->record : f->record_program, error);
+}
+
+static void *prepare_function_flat(const gb_task *task, gb_error *error)
+{
+    return compile_function(task, task->workload->function.record, error);
 }
 
 static bool evaluate_function_program(void *state, const gb_task *task, double *output,
@@ -179,6 +192,8 @@ static bool evaluate_function_tape(void *state, const gb_task *task, double *out
 
 const gb_way gb_function_program = {"program", prepare_function_program, evaluate_function_program,
                                     free_program};
+const gb_way gb_function_flat = {"flat", prepare_function_flat, evaluate_function_program,
+                                 free_program};
 const gb_way gb_function_tape = {"tape", prepare_function_tape, evaluate_function_tape, free_tape};
 
 /* ---- Totals ---------------------------------------------------------------------------------- */
