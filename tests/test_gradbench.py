@@ -101,6 +101,15 @@ class TestCase(unittest.TestCase):
         self.assertLessEqual(max(abs(x - y) for x, y in zip(a, e)), relative * max(map(abs, e)))
 
 
+def change(value):
+    """Other numbers, of the same sizes."""
+    if isinstance(value, dict):
+        return {key: change(x) for key, x in value.items()}
+    if isinstance(value, list):
+        return [change(x) for x in value]
+    return value * 1.0625 + 0.015625 if isinstance(value, float) else value
+
+
 def cases():
     for name, case in CASES.items():
         if case["eval"] in LIST:
@@ -130,6 +139,18 @@ class Numbers(TestCase):
             for way in others:
                 with self.subTest(case=name, way=way, beside=first):
                     self.compare(outputs[way], outputs[first], 1e-10)
+
+    def test_prepares_for_sizes(self):
+        """What is prepared must not have computed anything with the input's numbers."""
+        other = self.directory / "other.json"
+        for name, workload, function, value, _ in cases():
+            other.write_text(json.dumps(change(value)))
+            for way in LIST[workload]["ways"]:
+                with self.subTest(case=name, way=way):
+                    wanted, _ = self.run_tool(workload, value, function, f"--way={way}")
+                    output, _ = self.run_tool(workload, value, function, f"--way={way}",
+                                              f"--prepare={other}")
+                    self.assertEqual(output, wanted)
 
     def test_runs_again(self):
         """What a run leaves behind must not reach the next one."""
@@ -229,6 +250,7 @@ class WrongInput(TestCase):
             self.assertIn("usage: lse ", ended.stderr)
         self.refuse("hello", 1, "root", 'hello has no function "root", but square, double')
         self.refuse("hello", 1, "square", 'hello has no way "x", but program, tape', "--way=x")
+        self.refuse("hello", 1, "square", "none.json", "--prepare=none.json")
         for option in "--threads=x", "--threads=-1", "--threads=", "--colour":
             self.refuse("hello", 1, "square", option, option)
 

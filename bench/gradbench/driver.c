@@ -65,6 +65,8 @@ bool gb_parse_options(int *count, char **arguments, gb_options *options, gb_erro
             if (end == argument + 10 || *end != '\0' || threads < 0 || threads > 1000)
                 return gb_fail(error, "%.40s is not a number from 0 to 1000", argument);
             options->threads = (size_t)threads;
+        } else if (strncmp(argument, "--prepare=", 10) == 0) {
+            options->prepare = argument + 10;
         } else if (strcmp(argument, "--native") == 0) {
             options->native = true;
         } else if (strncmp(argument, "--", 2) == 0 && strcmp(argument, "--list") != 0) {
@@ -75,6 +77,21 @@ bool gb_parse_options(int *count, char **arguments, gb_options *options, gb_erro
     }
     *count = kept;
     return true;
+}
+
+static json_t *load_file(const char *path, gb_error *error)
+{
+    json_error_t found;
+    FILE *file = fopen(path, "rb");
+    if (file == NULL) {
+        (void)gb_fail(error, "%.100s: %s", path, strerror(errno));
+        return NULL;
+    }
+    json_t *json = json_loadf(file, GB_JSON_READING, &found);
+    (void)fclose(file);
+    if (json == NULL)
+        (void)gb_fail(error, "%.60s, line %d: %s", path, found.line, found.text);
+    return json;
 }
 
 /* ---- Evaluating ------------------------------------------------------------------------------ */
@@ -128,13 +145,13 @@ static bool check_output(size_t count, const double *output, gb_error *error)
     return true;
 }
 
-static bool compute(const gb_way *way, const gb_task *task, const json_t *input, gb_result *result,
-                    gb_error *error)
+static bool compute(const gb_way *way, const gb_task *prepared, const gb_task *task,
+                    const json_t *input, gb_result *result, gb_error *error)
 {
     const size_t count = task->workload->count_outputs(task->input, task->function);
     double *output = bench_allocate(count, sizeof(*output));
     const double start = bench_wall();
-    void *state = way->prepare == NULL ? NULL : way->prepare(task, error);
+    void *state = way->prepare == NULL ? NULL : way->prepare(prepared, error);
     result->prepare = bench_wall() - start;
     const bool good = (state != NULL || way->prepare == NULL) &&
                       run(way, task, state, input, output, result, error) &&
@@ -147,27 +164,55 @@ static bool compute(const gb_way *way, const gb_task *task, const json_t *input,
     return good && (result->output != NULL || gb_fail(error, "no memory for the output"));
 }
 
-bool gb_evaluate(const gb_workload *workload, const char *function, const json_t *input,
+static void free_input(const gb_workload *workload, void *input)
+{
+    if (input != NULL && workload->clear != NULL)
+        workload->clear(input);
+    free(input);
+}
+
+static void *read_input(const gb_workload *workload, const json_t *json, gb_error *error)
+{
+    void *input = bench_allocate(1, workload->input_size);
+    if (workload->read(json, input, error))
+        return input;
+    free_input(workload, input);
+    return NULL;
+}
+
+static void *read_file(const gb_workload *workload, const char *path, gb_error *error)
+{
+    json_t *json = load_file(path, error);
+    void *input = json == NULL ? NULL : read_input(workload, json, error);
+    json_decref(json);
+    return input;
+}
+
+bool gb_evaluate(const gb_workload *workload, const char *function, const json_t *json,
                  const gb_options *options, gb_result *result, gb_error *error)
 {
     const gb_way *way = gb_find_way(workload, options->way, error);
-    const int found = gb_find_function(workload, function, error);
-    *result = (gb_result){.output = NULL};
-    if (way == NULL || found < 0)
-        return false;
-    void *numbers = bench_allocate(1, workload->input_size);
-    const gb_task task = {
+    gb_task task = {
         .workload = workload,
-        .function = found,
-        .input = numbers,
+        .function = way == NULL ? -1 : gb_find_function(workload, function, error),
         .threads = options->threads,
         .native = options->native,
     };
-    const bool good =
-        workload->read(input, numbers, error) && compute(way, &task, input, result, error);
-    if (workload->clear != NULL)
-        workload->clear(numbers);
-    free(numbers);
+    *result = (gb_result){.output = NULL};
+    if (task.function < 0)
+        return false;
+    void *input = read_input(workload, json, error), *other = NULL;
+    if (input != NULL && options->prepare != NULL)
+        other = read_file(workload, options->prepare, error);
+    bool good = input != NULL && (other != NULL || options->prepare == NULL);
+    if (good) {
+        gb_task prepared = task;
+        task.input = input;
+        prepared.input = other == NULL ? input : other;
+        good = compute(way, &prepared, &task, json, result, error);
+    }
+    free_input(workload, input);
+    free_input(workload, other);
     if (!good)
         gb_free_result(result);
     return good;
@@ -181,21 +226,6 @@ void gb_free_result(gb_result *result)
 }
 
 /* ---- The tool of one workload ---------------------------------------------------------------- */
-
-static json_t *load_file(const char *path, gb_error *error)
-{
-    json_error_t found;
-    FILE *file = fopen(path, "rb");
-    if (file == NULL) {
-        (void)gb_fail(error, "%.100s: %s", path, strerror(errno));
-        return NULL;
-    }
-    json_t *json = json_loadf(file, GB_JSON_READING, &found);
-    (void)fclose(file);
-    if (json == NULL)
-        (void)gb_fail(error, "%.60s, line %d: %s", path, found.line, found.text);
-    return json;
-}
 
 static bool print(const gb_result *result)
 {
@@ -214,9 +244,10 @@ int gb_run_tool(const gb_workload *workload, int count, char **arguments)
     json_t *input = NULL;
     bool good = gb_parse_options(&count, arguments, &options, &error);
     if (good && count != 3)
-        good =
-            gb_fail(&error, "usage: %s [--way=NAME] [--threads=N] [--native] INPUT.json FUNCTION",
-                    workload->name);
+        good = gb_fail(&error,
+                       "usage: %s [--way=NAME] [--threads=N] [--native] [--prepare=OTHER.json] "
+                       "INPUT.json FUNCTION",
+                       workload->name);
     if (good)
         good = (input = load_file(arguments[1], &error)) != NULL;
     if (good)

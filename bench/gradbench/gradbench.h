@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT
  *
- * GradBench's workloads (github.com/gradbench/gradbench), each in one file, as a user of the library
- * would write it; and the tools made of them:
+ * GradBench's workloads (github.com/gradbench/gradbench), each in one file, as a user of the
+ * library would write it; and the tools made of them:
  *
- *     llsq [--way=program|tape] [--threads=N] [--native] INPUT.json FUNCTION
- *     gradbench [--way=...] [--threads=N] [--native]      GradBench's protocol, on stdin and stdout
- *     gradbench --list                                    workloads, their functions and ways
+ *     llsq [OPTIONS] INPUT.json FUNCTION   the output, and times
+ *     gradbench [OPTIONS]                  GradBench's protocol, on stdin and stdout
+ *     gradbench --list                     workloads, their functions and ways
+ *
+ * Options: --way=NAME, the way of computing; --threads=N, 0 for all there are (1 by itself);
+ * --native, programs are compiled to the processor's own code; --prepare=OTHER.json, prepares for
+ * that input.
  *
  * How to add the workload NAME: write NAME.c, which defines `const gb_workload NAME_workload`; add
  * NAME to the list in meson.build; put cases into tests/gradbench/. A workload reads its input from
@@ -14,9 +18,9 @@
  * (gb_function: lse.c), or a total over a batch of samples (gb_total: llsq.c), only records it, and
  * takes its ways from here. The others bring ways of their own.
  *
- * What is timed. `evaluate` begins with the input's numbers in plain arrays and ends with the output
- * in one. `prepare` is what can be done once for all inputs of these sizes: it may look at sizes, but
- * must not compute what depends on numbers that are differentiated. Reading, writing and allocating
+ * What is timed. `evaluate` begins with the input's numbers in plain arrays and ends with the
+ * output in one. `prepare` is what can be done once for all inputs of these sizes: nothing that
+ * evaluate computes may depend on numbers which prepare has seen. Reading, writing and allocating
  * the output are not timed.
  *
  * A tool without memory says so and ends, as all benchmarks here do (bench_allocate).
@@ -63,10 +67,10 @@ typedef struct gb_way {
     void (*free)(void *state); /* NULL with no prepare */
 } gb_way;
 
-/* A function of n numbers, recorded as a whole. Function 0 of the workload is its values, as many as
- * the output has numbers; function 1 is the gradient of the last of them with respect to the first
- * numbers, again as many as the output has. Every number that the input has is one of the n: what is
- * made a constant may depend on sizes alone. */
+/* A function of n numbers, recorded as a whole. Function 0 of the workload is its values, as many
+ * as the output has numbers; function 1 is the gradient of the last of them with respect to the
+ * first numbers, again as many as the output has. Every number that the input has is one of the n:
+ * what is made a constant may depend on sizes alone. */
 typedef struct gb_function {
     /* The numbers, and how many. */
     const double *(*point)(const void *input, size_t *n);
@@ -85,8 +89,9 @@ typedef struct gb_batch {
     const double *shared; /* shared_count */
 } gb_batch;
 
-/* A sum, over a batch of samples, of one number each. Function 0 of the workload is the sum, function
- * 1 its gradient with respect to the first parameters, as many as the output has numbers. */
+/* A sum, over a batch of samples, of one number each. Function 0 of the workload is the sum,
+ * function 1 its gradient with respect to the first parameters, as many as the output has numbers.
+ * Again constants may depend on sizes alone. */
 typedef struct gb_total {
     gb_batch (*batch)(const void *input);
     /* What one sample adds to the total. */
@@ -170,9 +175,9 @@ bool gb_read_count(const json_t *input, const char *field, size_t least, size_t 
 
 #define GB_ANY SIZE_MAX
 
-/* Lists of numbers, and lists of lists, which are returned row by row; NULL on a failure. The caller
- * frees them. Lengths are what is wanted, 0 included; where they are GB_ANY, they are set to what is
- * found, which has to be 1 at least. */
+/* Lists of numbers, and lists of lists, which are returned row by row; NULL on a failure. The
+ * caller frees them. Lengths are what is wanted, 0 included; where they are GB_ANY, they are set to
+ * what is found, which has to be 1 at least. */
 double *gb_read_list(const json_t *input, const char *field, size_t *count, gb_error *error);
 double *gb_read_rows(const json_t *input, const char *field, size_t *rows, size_t *columns,
                      gb_error *error);
@@ -187,6 +192,7 @@ typedef struct gb_options {
     const char *way; /* NULL: each workload's first */
     size_t threads;  /* 0: all there are */
     bool native;
+    const char *prepare; /* prepare for the input in this file instead, of the same sizes; NULL */
 } gb_options;
 
 /* Takes options off the arguments; the others stay, and *count is their number. */
@@ -204,9 +210,9 @@ typedef struct gb_result {
     size_t runs;
 } gb_result;
 
-/* Reads the input, prepares, evaluates at least as often and as long as it says (min_runs, min_seconds),
- * and writes the output. On a failure there is nothing to free. */
-bool gb_evaluate(const gb_workload *workload, const char *function, const json_t *input,
+/* Reads the input, prepares, evaluates at least as often and as long as it says (min_runs,
+ * min_seconds), and writes the output. On a failure there is nothing to free. */
+bool gb_evaluate(const gb_workload *workload, const char *function, const json_t *json,
                  const gb_options *options, gb_result *result, gb_error *error);
 void gb_free_result(gb_result *result);
 

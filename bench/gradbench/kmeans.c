@@ -5,7 +5,7 @@
  *     sum_i min_j |p_i - c_j|^2
  *
  * and a step of Newton's method for the centroids: the gradient divided by the Hessian's diagonal.
- * Outside the diagonal the Hessian is 0, so the gradient of the sum of the gradient is the diagonal.
+ * Outside the diagonal the Hessian is 0, so the gradient of the gradient's sum is the diagonal.
  * Recorded for one point, run on all of them.
  */
 #include "gradbench.h"
@@ -34,12 +34,20 @@ static ag_value record_distance(size_t d, const ag_value *p, const ag_value *c)
     return sum;
 }
 
+/* A program is for points near any centroid: its minimum is a gate. Where each point is recorded
+ * by itself (`branch`), it may be a plain comparison, and only the nearest has a gradient to
+ * compute. */
 static ag_value record_cost(const kmeans_input *input, const ag_value *centroids,
-                            const ag_value *point)
+                            const ag_value *point, bool branch)
 {
     ag_value nearest = record_distance(input->d, point, centroids);
-    for (size_t j = 1; j < input->k; j++)
-        nearest = ag_min(nearest, record_distance(input->d, point, centroids + j * input->d));
+    for (size_t j = 1; j < input->k; j++) {
+        const ag_value distance = record_distance(input->d, point, centroids + j * input->d);
+        if (!branch)
+            nearest = ag_min(nearest, distance);
+        else if (ag_lt(distance, nearest))
+            nearest = distance;
+    }
     return nearest;
 }
 
@@ -97,7 +105,7 @@ static void *prepare_program(const gb_task *task, gb_error *error)
     kmeans_state *s = make_state(input);
     gb_make_variables(s->graph, n, input->centroids, s->centroids);
     gb_make_variables(s->graph, input->d, input->points, s->point);
-    s->sums[0] = record_cost(input, s->centroids, s->point);
+    s->sums[0] = record_cost(input, s->centroids, s->point, false);
     if (task->function == DIR) {
         (void)ag_gradient(s->sums[0], n, s->centroids, s->sums);
         (void)ag_gradient(ag_sum(n, s->sums), n, s->centroids, s->sums + n);
@@ -150,7 +158,7 @@ static bool evaluate_tape(void *state, const gb_task *task, double *output, gb_e
     for (size_t i = 0; i < input->n; i++) {
         for (size_t j = 0; j < input->d; j++)
             s->point[j] = ag_constant(s->graph, (ag_real)input->points[i * input->d + j]);
-        s->sums[0] = record_cost(input, s->centroids, s->point);
+        s->sums[0] = record_cost(input, s->centroids, s->point, true);
         if (task->function == DIR) {
             (void)ag_gradient(s->sums[0], n, s->centroids, s->sums);
             (void)ag_backward(ag_sum(n, s->sums));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * GradBench's protocol (its CONTRIBUTING.md, "Protocol"): an eval writes messages, one JSON object a
- * line, and each is answered by one line. "define" asks whether a module is there, "evaluate" for a
- * function of it; other kinds only want to be acknowledged.
+ * GradBench's protocol (its CONTRIBUTING.md, "Protocol"): an eval writes messages, one JSON object
+ * a line, and each is answered by one line. "define" asks whether a module is there, "evaluate" for
+ * a function of it; other kinds only want to be acknowledged.
  */
 #define _POSIX_C_SOURCE 200809L /* getline */
 #include "gradbench.h"
@@ -173,7 +173,7 @@ int gb_run_driver(const gb_workload *const *workloads, int count, char **argumen
     if (good && count == 2 && strcmp(arguments[1], "--list") == 0)
         print_list(workloads);
     else if (good && count > 1)
-        good = gb_fail(&error, "usage: gradbench [--way=NAME] [--threads=N] [--native] | --list");
+        good = gb_fail(&error, "usage: gradbench [--way=NAME] [--threads=N] [--native] [--list]");
     else if (good)
         good = converse(workloads, &options, &error);
     if (!good)
