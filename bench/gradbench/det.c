@@ -20,8 +20,8 @@ enum {
 };
 
 typedef struct det_input {
+    gb_list a;   /* row by row */
     size_t size; /* rows and columns */
-    double *a;   /* row by row */
 } det_input;
 
 typedef struct expansion {
@@ -84,9 +84,9 @@ static bool read_input(const json_t *json, void *self, gb_error *error)
         return false;
     if (input->size > LARGEST)
         return gb_fail(error, "ell is more than %d", LARGEST);
-    size_t count = input->size * input->size;
-    input->a = gb_read_list(json, "A", &count, error);
-    return input->a != NULL;
+    input->a.count = input->size * input->size;
+    input->a.numbers = gb_read_list(json, "A", &input->a.count, error);
+    return input->a.numbers != NULL;
 }
 
 /* sizes: ell */
@@ -94,34 +94,19 @@ static void make_input(void *self, const size_t *sizes, uint64_t *random)
 {
     det_input *input = self;
     input->size = sizes[0];
-    input->a = bench_allocate(input->size * input->size, sizeof(*input->a));
-    for (size_t i = 0; i < input->size * input->size; i++)
-        input->a[i] = bench_random(random);
-}
-
-static void clear_input(void *self)
-{
-    det_input *input = self;
-    free(input->a);
-}
-
-static const double *find_point(const void *self, size_t *n)
-{
-    const det_input *input = self;
-    *n = input->size * input->size;
-    return input->a;
+    gb_make_list(&input->a, input->size * input->size, random);
 }
 
 static size_t count_outputs(const void *self, int function)
 {
     const det_input *input = self;
-    return function == PRIMAL ? 1 : input->size * input->size;
+    return function == PRIMAL ? 1 : input->a.count;
 }
 
 static json_t *write_output(const void *self, int function, const double *output)
 {
-    return function == PRIMAL ? json_real(output[0])
-                              : gb_write_list(count_outputs(self, function), output);
+    const det_input *input = self;
+    return function == PRIMAL ? json_real(output[0]) : gb_write_list(input->a.count, output);
 }
 
 const gb_workload det_workload = {
@@ -131,8 +116,8 @@ const gb_workload det_workload = {
     .input_size = sizeof(det_input),
     .read = read_input,
     .make = make_input,
-    .clear = clear_input,
+    .clear = gb_clear_list,
     .count_outputs = count_outputs,
     .write = write_output,
-    .function = {.point = find_point, .record = record, .record_program = record_program},
+    .function = {.point = gb_find_list, .record = record, .record_program = record_program},
 };

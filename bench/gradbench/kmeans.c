@@ -157,7 +157,7 @@ static bool evaluate_tape(void *state, const gb_task *task, double *output, gb_e
     const ag_mark mark = ag_graph_mark(s->graph);
     for (size_t i = 0; i < input->n; i++) {
         for (size_t j = 0; j < input->d; j++)
-            s->point[j] = ag_constant(s->graph, (ag_real)input->points[i * input->d + j]);
+            s->point[j] = ag_constant(s->graph, input->points[i * input->d + j]);
         s->sums[0] = record_cost(input, s->centroids, s->point, true);
         if (task->function == DIR) {
             (void)ag_gradient(s->sums[0], n, s->centroids, s->sums);

@@ -18,8 +18,8 @@ enum {
 };
 
 typedef struct llsq_input {
-    size_t m, n;
-    double *x;      /* m */
+    gb_list x;
+    size_t n;
     double *places; /* 0, 1, ... n - 1 */
 } llsq_input;
 
@@ -27,14 +27,14 @@ static ag_value record_place(ag_graph *graph, const void *self, const ag_value *
                              const ag_value *i)
 {
     const llsq_input *input = self;
-    const ag_value last = ag_constant(graph, (ag_real)(input->n - 1));
+    const ag_value last = ag_constant(graph, (double)(input->n - 1));
     const ag_value t = ag_shift(ag_div(ag_scale(*i, 2), last), -1);
     ag_value power = ag_constant(graph, 1), polynomial = x[0];
-    for (size_t j = 1; j < input->m; j++) {
+    for (size_t j = 1; j < input->x.count; j++) {
         power = ag_mul(power, t);
         polynomial = ag_add(polynomial, ag_mul(x[j], power));
     }
-    return ag_scale(ag_square(ag_sub(ag_sign(t), polynomial)), (ag_real)0.5);
+    return ag_scale(ag_square(ag_sub(ag_sign(t), polynomial)), 0.5);
 }
 
 static void number_places(llsq_input *input)
@@ -47,9 +47,8 @@ static void number_places(llsq_input *input)
 static bool read_input(const json_t *json, void *self, gb_error *error)
 {
     llsq_input *input = self;
-    input->m = GB_ANY;
-    input->x = gb_read_list(json, "x", &input->m, error);
-    if (input->x == NULL || !gb_read_count(json, "n", 2, &input->n, error))
+    if (!gb_read_whole_list(json, "x", &input->x, error) ||
+        !gb_read_count(json, "n", 2, &input->n, error))
         return false;
     number_places(input);
     return true;
@@ -59,18 +58,15 @@ static bool read_input(const json_t *json, void *self, gb_error *error)
 static void make_input(void *self, const size_t *sizes, uint64_t *random)
 {
     llsq_input *input = self;
-    input->m = sizes[0];
+    gb_make_list(&input->x, sizes[0], random);
     input->n = sizes[1];
-    input->x = bench_allocate(input->m, sizeof(*input->x));
-    for (size_t j = 0; j < input->m; j++)
-        input->x[j] = bench_random(random);
     number_places(input);
 }
 
 static void clear_input(void *self)
 {
     llsq_input *input = self;
-    free(input->x);
+    gb_clear_list(&input->x);
     free(input->places);
 }
 
@@ -81,21 +77,21 @@ static gb_batch find_batch(const void *self)
         .count = input->n,
         .each = input->places,
         .each_count = 1,
-        .shared = input->x,
-        .shared_count = input->m,
+        .shared = input->x.numbers,
+        .shared_count = input->x.count,
     };
 }
 
 static size_t count_outputs(const void *self, int function)
 {
     const llsq_input *input = self;
-    return function == PRIMAL ? 1 : input->m;
+    return function == PRIMAL ? 1 : input->x.count;
 }
 
 static json_t *write_output(const void *self, int function, const double *output)
 {
     const llsq_input *input = self;
-    return function == PRIMAL ? json_real(output[0]) : gb_write_list(input->m, output);
+    return function == PRIMAL ? json_real(output[0]) : gb_write_list(input->x.count, output);
 }
 
 const gb_workload llsq_workload = {

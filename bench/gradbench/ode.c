@@ -16,8 +16,8 @@ enum {
 };
 
 typedef struct ode_input {
-    size_t n, steps;
-    double *x;
+    gb_list x;
+    size_t steps;
 } ode_input;
 
 /* What a step needs on its way: four slopes, and where they are taken. */
@@ -38,14 +38,13 @@ static void record_step(size_t n, double h, const ag_value *x, const ag_value *y
                         ag_value *room)
 {
     const double factors[] = {h / 2, h / 2, h};
-    const ag_real weights[] = {1, (ag_real)(h / 6), (ag_real)(h / 3), (ag_real)(h / 3),
-                               (ag_real)(h / 6)};
+    const ag_real weights[] = {1, (h / 6), (h / 3), (h / 3), (h / 6)};
     ag_value *k = room, *u = room + SLOPES * n;
     find_slopes(n, x, y, k);
     for (size_t stage = 1; stage < SLOPES; stage++) {
         const ag_value *last = k + (stage - 1) * n;
         for (size_t i = 0; i < n; i++)
-            u[i] = ag_add(y[i], ag_scale(last[i], (ag_real)factors[stage - 1]));
+            u[i] = ag_add(y[i], ag_scale(last[i], factors[stage - 1]));
         find_slopes(n, x, u, k + stage * n);
     }
     for (size_t i = 0; i < n; i++) {
@@ -57,19 +56,20 @@ static void record_step(size_t n, double h, const ag_value *x, const ag_value *y
 static void record(ag_graph *graph, const void *self, const ag_value *x, ag_value *y)
 {
     const ode_input *input = self;
+    const size_t n = input->x.count;
     const ag_value zero = ag_constant(graph, 0);
-    ag_value *room = bench_allocate(ROOM * input->n, sizeof(*room));
-    for (size_t i = 0; i < input->n; i++)
+    ag_value *room = bench_allocate(ROOM * n, sizeof(*room));
+    for (size_t i = 0; i < n; i++)
         y[i] = zero;
     for (size_t i = 0; i < input->steps; i++)
-        record_step(input->n, 2.0 / (double)input->steps, x, y, y, room);
+        record_step(n, 2.0 / (double)input->steps, x, y, y, room);
     free(room);
 }
 
 static void record_program(ag_graph *graph, const void *self, const ag_value *x, ag_value *y)
 {
     const ode_input *input = self;
-    const size_t n = input->n;
+    const size_t n = input->x.count;
     const ag_value zero = ag_constant(graph, 0);
     ag_graph *own = ag_graph_new(NULL);
     ag_value *room = bench_allocate((ROOM + 4) * n, sizeof(*room));
@@ -96,47 +96,30 @@ static void record_program(ag_graph *graph, const void *self, const ag_value *x,
 static bool read_input(const json_t *json, void *self, gb_error *error)
 {
     ode_input *input = self;
-    input->n = GB_ANY;
-    input->x = gb_read_list(json, "x", &input->n, error);
-    return input->x != NULL && gb_read_count(json, "s", 1, &input->steps, error);
+    return gb_read_whole_list(json, "x", &input->x, error) &&
+           gb_read_count(json, "s", 1, &input->steps, error);
 }
 
 /* sizes: n, s */
 static void make_input(void *self, const size_t *sizes, uint64_t *random)
 {
     ode_input *input = self;
-    input->n = sizes[0];
+    gb_make_list(&input->x, sizes[0], random);
     input->steps = sizes[1];
-    input->x = bench_allocate(input->n, sizeof(*input->x));
-    for (size_t i = 0; i < input->n; i++)
-        input->x[i] = bench_random(random);
-}
-
-static void clear_input(void *self)
-{
-    ode_input *input = self;
-    free(input->x);
-}
-
-static const double *find_point(const void *self, size_t *n)
-{
-    const ode_input *input = self;
-    *n = input->n;
-    return input->x;
 }
 
 static size_t count_outputs(const void *self, int function)
 {
     const ode_input *input = self;
     (void)function;
-    return input->n;
+    return input->x.count;
 }
 
 static json_t *write_output(const void *self, int function, const double *output)
 {
     const ode_input *input = self;
     (void)function;
-    return gb_write_list(input->n, output);
+    return gb_write_list(input->x.count, output);
 }
 
 const gb_workload ode_workload = {
@@ -146,8 +129,8 @@ const gb_workload ode_workload = {
     .input_size = sizeof(ode_input),
     .read = read_input,
     .make = make_input,
-    .clear = clear_input,
+    .clear = gb_clear_list,
     .count_outputs = count_outputs,
     .write = write_output,
-    .function = {.point = find_point, .record = record, .record_program = record_program},
+    .function = {.point = gb_find_list, .record = record, .record_program = record_program},
 };

@@ -115,6 +115,36 @@ double *gb_read_rows(const json_t *input, const char *field, size_t *rows, size_
     return numbers != NULL ? numbers : bench_allocate(0, sizeof(*numbers));
 }
 
+/* ---- Inputs that are lists ------------------------------------------------------------------- */
+
+bool gb_read_whole_list(const json_t *input, const char *field, gb_list *list, gb_error *error)
+{
+    list->count = GB_ANY;
+    list->numbers = gb_read_list(input, field, &list->count, error);
+    return list->numbers != NULL;
+}
+
+void gb_make_list(gb_list *list, size_t count, uint64_t *random)
+{
+    list->count = count;
+    list->numbers = bench_allocate(count, sizeof(*list->numbers));
+    for (size_t i = 0; i < count; i++)
+        list->numbers[i] = bench_random(random);
+}
+
+const double *gb_find_list(const void *input, size_t *count)
+{
+    const gb_list *list = input;
+    *count = list->count;
+    return list->numbers;
+}
+
+void gb_clear_list(void *input)
+{
+    gb_list *list = input;
+    free(list->numbers);
+}
+
 /* ---- Writing --------------------------------------------------------------------------------- */
 
 json_t *gb_write_list(size_t count, const double *numbers)
