@@ -177,7 +177,8 @@ class Numbers(TestCase):
         value = CASES["llsq.gradient.json"]["input"] | {"min_runs": 2, "min_seconds": 0.01}
         _, times = self.run_tool("llsq", value, "gradient")
         self.assertGreaterEqual(sum(times["evaluate"]), 0.01e9)
-        self.assertLess(sum(times["evaluate"][:-1]), 0.01e9)
+        if len(times["evaluate"]) > 2: # a first run that something held up may be long enough
+            self.assertLess(sum(times["evaluate"][:-1]), 0.01e9)
 
     @unittest.skipUnless(NATIVE, "programs are not compiled to native code here")
     def test_native(self):

@@ -23,8 +23,8 @@
  * evaluate computes may depend on numbers which prepare has seen. Reading, writing and allocating
  * the output are not timed.
  *
- * Numbers are double; a library of floats has no such tools. A tool without memory says so and ends,
- * as all benchmarks here do (bench_allocate).
+ * Numbers are double; a library of floats has no such tools. A tool without memory says so and
+ * ends, as all benchmarks here do (bench_allocate).
  */
 #ifndef GRADBENCH_H
 #define GRADBENCH_H
@@ -183,15 +183,15 @@ double *gb_read_list(const json_t *input, const char *field, size_t *count, gb_e
 double *gb_read_rows(const json_t *input, const char *field, size_t *rows, size_t *columns,
                      gb_error *error);
 
-/* An input that is a list of numbers, or begins with one, can take these as point and clear; make is
- * for its own. */
+/* For inputs that are a list of numbers, or begin with one: gb_find_list is their point, and
+ * gb_clear_list frees all they have. */
 typedef struct gb_list {
     size_t count;
     double *numbers;
 } gb_list;
 
 bool gb_read_whole_list(const json_t *input, const char *field, gb_list *list, gb_error *error);
-/* Uniform in [-1, 1). */
+/* Random numbers, uniform in [-1, 1). */
 void gb_make_list(gb_list *list, size_t count, uint64_t *random);
 const double *gb_find_list(const void *input, size_t *count);
 void gb_clear_list(void *input);
