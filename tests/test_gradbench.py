@@ -151,6 +151,8 @@ class Numbers(TestCase):
                     output, _ = self.run_tool(workload, value, function, f"--way={way}",
                                               f"--prepare={other}")
                     self.assertEqual(output, wanted)
+        other.write_text(json.dumps({"x": [1, 2]}))
+        self.refuse("lse", {"x": [1, 2, 3]}, "primal", "the sizes are not", f"--prepare={other}")
 
     def test_runs_again(self):
         """What a run leaves behind must not reach the next one."""
@@ -233,7 +235,7 @@ class WrongInput(TestCase):
         value = CASES["llsq.gradient.json"]["input"]
         for wrong in -3, 0, 1, 2.5, 1e10:
             self.refuse("llsq", value | {"n": wrong}, "gradient",
-                        "n is not a whole number from 2 to 1000000000")
+                        "n is not a whole number from 2 to 100000000")
 
     def test_files(self):
         self.refuse("lse", self.directory / "none.json", "primal", "none.json")

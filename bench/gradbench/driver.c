@@ -180,12 +180,21 @@ static void *read_input(const gb_workload *workload, const json_t *json, gb_erro
     return NULL;
 }
 
-static void *read_file(const gb_workload *workload, const char *path, gb_error *error)
+/* The input to prepare for: its sizes have to be the other's, as far as outputs tell. */
+static void *read_other(const gb_workload *workload, const char *path, const void *input,
+                        gb_error *error)
 {
     json_t *json = load_file(path, error);
-    void *input = json == NULL ? NULL : read_input(workload, json, error);
+    void *other = json == NULL ? NULL : read_input(workload, json, error);
     json_decref(json);
-    return input;
+    for (int i = 0; other != NULL && workload->functions[i] != NULL; i++) {
+        if (workload->count_outputs(other, i) != workload->count_outputs(input, i)) {
+            (void)gb_fail(error, "%.60s: the sizes are not the input's", path);
+            free_input(workload, other);
+            other = NULL;
+        }
+    }
+    return other;
 }
 
 bool gb_evaluate(const gb_workload *workload, const char *function, const json_t *json,
@@ -203,7 +212,7 @@ bool gb_evaluate(const gb_workload *workload, const char *function, const json_t
         return false;
     void *input = read_input(workload, json, error), *other = NULL;
     if (input != NULL && options->prepare != NULL)
-        other = read_file(workload, options->prepare, error);
+        other = read_other(workload, options->prepare, input, error);
     bool good = input != NULL && (other != NULL || options->prepare == NULL);
     if (good) {
         gb_task prepared = task;

@@ -170,7 +170,7 @@ void gb_close_program(gb_program *program);
 /* Fields of an input. On a failure, *error names the field. */
 
 bool gb_read_number(const json_t *input, const char *field, double *number, gb_error *error);
-/* A whole number from least to 10^9. */
+/* A whole number from least to 10^8. */
 bool gb_read_count(const json_t *input, const char *field, size_t least, size_t *count,
                    gb_error *error);
 

@@ -45,7 +45,7 @@ bool gb_read_number(const json_t *input, const char *field, double *number, gb_e
 bool gb_read_count(const json_t *input, const char *field, size_t least, size_t *count,
                    gb_error *error)
 {
-    const double most = 1e9;
+    const double most = 1e8;
     double number;
     if (!gb_read_number(input, field, &number, error))
         return false;
