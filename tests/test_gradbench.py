@@ -266,6 +266,8 @@ class WrongInput(TestCase):
         output, _ = self.run_tool("lse", {"x": x}, "primal", "--way=tape")
         self.assertAlmostEqual(output, math.log(math.fsum(map(math.exp, x))), delta=1e-9)
         self.refuse("lse", {"x": x + [None]}, "primal", "x[200000] is not a number")
+        self.refuse("kmeans", {"points": [x] + len(x) * [[]], "centroids": [[0]]}, "cost",
+                    "points[1] has 0 elements, not 200000")
 
 
 class Protocol(TestCase):

@@ -92,27 +92,33 @@ double *gb_read_list(const json_t *input, const char *field, size_t *count, gb_e
     return NULL;
 }
 
+static void name_row(char *name, size_t size, const char *field, size_t i)
+{
+    (void)snprintf(name, size, "%s[%zu]", field, i);
+}
+
+/* Lengths are looked at first: many rows of which one is long are no reason to take much room. */
 double *gb_read_rows(const json_t *input, const char *field, size_t *rows, size_t *columns,
                      gb_error *error)
 {
+    char name[64];
     const json_t *list = find_field(input, field, error);
     if (list == NULL || !check_length(field, list, rows, error))
         return NULL;
-    double *numbers = NULL;
     for (size_t i = 0; i < *rows; i++) {
-        char name[64];
-        const json_t *row = json_array_get(list, i);
-        (void)snprintf(name, sizeof(name), "%s[%zu]", field, i);
-        bool good = check_length(name, row, columns, error);
-        if (good && numbers == NULL) /* the first row may say how long they are */
-            numbers = bench_allocate(*rows * *columns, sizeof(*numbers));
-        good = good && read_numbers(name, row, *columns, numbers + i * *columns, error);
-        if (!good) {
+        name_row(name, sizeof(name), field, i);
+        if (!check_length(name, json_array_get(list, i), columns, error))
+            return NULL;
+    }
+    double *numbers = bench_allocate(*rows * *columns, sizeof(*numbers));
+    for (size_t i = 0; i < *rows; i++) {
+        name_row(name, sizeof(name), field, i);
+        if (!read_numbers(name, json_array_get(list, i), *columns, numbers + i * *columns, error)) {
             free(numbers);
             return NULL;
         }
     }
-    return numbers != NULL ? numbers : bench_allocate(0, sizeof(*numbers));
+    return numbers;
 }
 
 /* ---- Inputs that are lists ------------------------------------------------------------------- */
