@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * llsq: a polynomial's squared distance from the sign function at n places,
+ *
+ *     1/2 sum_i (sign(t_i) - sum_j x_j t_i^j)^2,  t_i = -1 + 2i / (n - 1)
+ *
+ * and its gradient with respect to the coefficients x: recorded for one place, run on all of them.
+ */
+#include "gradbench.h"
+
+#include "bench.h"
+
+#include <stdlib.h>
+
+enum {
+    PRIMAL,
+    GRADIENT
+};
+
+typedef struct llsq_input {
+    gb_list x;
+    size_t n;
+    double *places; /* 0, 1, ... n - 1 */
+} llsq_input;
+
+static ag_value record_place(ag_graph *graph, const void *self, const ag_value *x,
+                             const ag_value *i)
+{
+    const llsq_input *input = self;
+    const ag_value last = ag_constant(graph, (double)(input->n - 1));
+    const ag_value t = ag_shift(ag_div(ag_scale(*i, 2), last), -1);
+    ag_value power = ag_constant(graph, 1), polynomial = x[0];
+    for (size_t j = 1; j < input->x.count; j++) {
+        power = ag_mul(power, t);
+        polynomial = ag_add(polynomial, ag_mul(x[j], power));
+    }
+    return ag_scale(ag_square(ag_sub(ag_sign(t), polynomial)), 0.5);
+}
+
+static void number_places(llsq_input *input)
+{
+    input->places = bench_allocate(input->n, sizeof(*input->places));
+    for (size_t i = 0; i < input->n; i++)
+        input->places[i] = (double)i;
+}
+
+static bool read_input(const json_t *json, void *self, gb_error *error)
+{
+    llsq_input *input = self;
+    if (!gb_read_whole_list(json, "x", &input->x, error) ||
+        !gb_read_count(json, "n", 2, &input->n, error))
+        return false;
+    number_places(input);
+    return true;
+}
+
+/* sizes: m, n */
+static void make_input(void *self, const size_t *sizes, uint64_t *random)
+{
+    llsq_input *input = self;
+    gb_make_list(&input->x, sizes[0], random);
+    input->n = sizes[1];
+    number_places(input);
+}
+
+static void clear_input(void *self)
+{
+    llsq_input *input = self;
+    gb_clear_list(&input->x);
+    free(input->places);
+}
+
+static gb_batch find_batch(const void *self)
+{
+    const llsq_input *input = self;
+    return (gb_batch){
+        .count = input->n,
+        .each = input->places,
+        .each_count = 1,
+        .shared = input->x.numbers,
+        .shared_count = input->x.count,
+    };
+}
+
+static size_t count_outputs(const void *self, int function)
+{
+    const llsq_input *input = self;
+    return function == PRIMAL ? 1 : input->x.count;
+}
+
+static json_t *write_output(const void *self, int function, const double *output)
+{
+    const llsq_input *input = self;
+    return function == PRIMAL ? json_real(output[0]) : gb_write_list(input->x.count, output);
+}
+
+const gb_workload llsq_workload = {
+    .name = "llsq",
+    .functions = {[PRIMAL] = "primal", [GRADIENT] = "gradient"},
+    .ways = {&gb_total_program, &gb_total_tape},
+    .input_size = sizeof(llsq_input),
+    .read = read_input,
+    .make = make_input,
+    .clear = clear_input,
+    .count_outputs = count_outputs,
+    .write = write_output,
+    .total = {.batch = find_batch, .record_sample = record_place},
+};

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * lse: log(exp(x_0) + exp(x_1) + ...) and its gradient. There is a gate that is just this,
+ * ag_logsumexp, with a derivative of its own; the workload is to be made of a maximum, a sum,
+ * exponentials and a logarithm.
+ */
+#include "gradbench.h"
+
+enum {
+    PRIMAL,
+    GRADIENT
+};
+
+/* The largest is taken out so that no exponential is too large. What it is makes no difference to
+ * the value, so it needs no gradient. */
+static void record(ag_graph *graph, const void *self, const ag_value *x, ag_value *values)
+{
+    const gb_list *input = self;
+    const ag_value largest = ag_detach(ag_max_of(input->count, x));
+    ag_value sum = ag_constant(graph, 0);
+    for (size_t i = 0; i < input->count; i++)
+        sum = ag_add(sum, ag_exp(ag_sub(x[i], largest)));
+    values[0] = ag_add(largest, ag_log(sum));
+}
+
+static bool read_input(const json_t *json, void *self, gb_error *error)
+{
+    return gb_read_whole_list(json, "x", self, error);
+}
+
+/* sizes: n */
+static void make_input(void *self, const size_t *sizes, uint64_t *random)
+{
+    gb_make_list(self, sizes[0], random);
+}
+
+static size_t count_outputs(const void *self, int function)
+{
+    const gb_list *input = self;
+    return function == PRIMAL ? 1 : input->count;
+}
+
+static json_t *write_output(const void *self, int function, const double *output)
+{
+    const gb_list *input = self;
+    return function == PRIMAL ? json_real(output[0]) : gb_write_list(input->count, output);
+}
+
+const gb_workload lse_workload = {
+    .name = "lse",
+    .functions = {[PRIMAL] = "primal", [GRADIENT] = "gradient"},
+    .ways = {&gb_function_program, &gb_function_tape},
+    .input_size = sizeof(gb_list),
+    .read = read_input,
+    .make = make_input,
+    .clear = gb_clear_list,
+    .count_outputs = count_outputs,
+    .write = write_output,
+    .function = {.point = gb_find_list, .record = record},
+};
