@@ -4,7 +4,8 @@
 # The library as two files, wengert.c and wengert.h: what script/amalgamate writes compiles without
 # a warning and needs nothing else. test_amalgamate.sh SOURCE_ROOT [TEST...]
 #   TEST...  tests/TEST.c is compiled and run with the pair instead of the library, as C and as C++
-# CC and CXX name the compilers; JANSSON says whether jansson is there.
+# CC and CXX name the compilers; JANSSON and NATIVE say whether jansson is there, and whether code can
+# be loaded.
 set -euo pipefail
 
 root=$1
@@ -61,13 +62,21 @@ fi
 
 step 'twice the same bytes'
 CC=${cc[*]} "$root/script/amalgamate" "$scratch/again"
-diff -r "$pair" "$scratch/again" >/dev/null || fail 'they differ'
+for file in wengert.c wengert.h; do
+    cmp "$pair/$file" "$scratch/again/$file" || fail 'they differ'
+done
 
 libraries=(-lcmocka -lm -lpthread)
-defines=()
+defines=()       # the pair's
+tests_defines=() # what the tests ask
 if [ "${JANSSON:-false}" = true ]; then
-    defines=(-DWENGERT_JANSSON -DNNI_JANSSON)
+    defines+=(-DWENGERT_JANSSON)
+    tests_defines+=(-DNNI_JANSSON)
     libraries+=(-ljansson)
+fi
+if [ "${NATIVE:-false}" = true ]; then
+    defines+=(-DWENGERT_NATIVE)
+    libraries+=(-ldl)
 fi
 
 # Every compiler there is, every width of vectors that it has.
@@ -83,7 +92,7 @@ for compiler in gcc clang g++ clang++; do
         echo 'int main(void) { return 0; }' |
             "$compiler" "${flags[@]}" -x c - -o "$scratch/empty" 2>/dev/null || continue
         step "$compiler $set"
-        "$compiler" "${language[@]}" "${warnings[@]}" "${flags[@]}" "${defines[@]:0:1}" \
+        "$compiler" "${language[@]}" "${warnings[@]}" "${flags[@]}" "${defines[@]}" \
             -c "$pair/wengert.c" -o "$scratch/flags.o"
         "$compiler" "${language[@]:0:3}" "${flags[@]}" "$pair/prog.c" -x none "$scratch/flags.o" \
             "${libraries[@]}" -o "$scratch/flags" # not run: this machine may lack what was asked for
@@ -95,7 +104,7 @@ done
 compile_pair() { # object, compiler...
     local object=$1
     shift
-    "$@" -O1 -g -fno-math-errno "${defines[@]:0:1}" -c "$pair/wengert.c" -o "$object"
+    "$@" -O1 -g -fno-math-errno "${defines[@]}" -c "$pair/wengert.c" -o "$object"
     objcopy --weaken-symbol=agi_memory_resize --weaken-symbol=agi_memory_release \
         --weaken-symbol=agi_memory_grow "$object"
 }
@@ -108,7 +117,7 @@ run_tests() { # object, how it was made, tests...
     shift 2
     for name in "$@"; do
         step "$name, $made"
-        "${cxx[@]:-${cc[@]}}" "$scratch/$name.o" "$object" "${libraries[@]}" -ldl -o "$scratch/test"
+        "${cxx[@]:-${cc[@]}}" "$scratch/$name.o" "$object" "${libraries[@]}" -o "$scratch/test"
         (cd "$root" && CC=${cc[*]} "$scratch/test") >"$scratch/log" 2>&1 || {
             cat "$scratch/log"
             failed+=("$name, $made")
@@ -117,7 +126,7 @@ run_tests() { # object, how it was made, tests...
 }
 
 for name in "$@"; do
-    "${cc[@]}" -std=c11 -O1 "${defines[@]}" "${includes[@]}" -c "$root/tests/$name.c" \
+    "${cc[@]}" -std=c11 -O1 "${tests_defines[@]}" "${includes[@]}" -c "$root/tests/$name.c" \
         -o "$scratch/$name.o"
 done
 compile_pair "$scratch/c.o" "${cc[@]}" -std=c11
