@@ -217,9 +217,11 @@ ag_status agi_check_c_names(size_t count, const ag_c_function *functions, ag_err
             if (differ_in_capitals(other, name))
                 return agi_refuse_c(error, "%s and %s differ in capitals alone", other, name);
             if (is_of_function(name, &functions[k]))
-                return agi_refuse_c(error, "%s is a function, and defined for %s", name, other);
+                return agi_refuse_c(error, "%s is a function, and what the header defines for %s",
+                                    name, other);
             if (is_of_function(other, &functions[i]))
-                return agi_refuse_c(error, "%s is a function, and defined for %s", other, name);
+                return agi_refuse_c(error, "%s is a function, and what the header defines for %s",
+                                    other, name);
         }
     }
     return AG_OK;
