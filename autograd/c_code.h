@@ -21,6 +21,7 @@ enum {
  * operands, are functions of the file, prefix_max. */
 typedef struct agi_c_gates {
     agi_c_library library;
+    bool is_native; /* for one compiler: see agi_c_file */
     bool needed[AGI_GATE_COUNT];
 } agi_c_gates;
 
@@ -166,6 +167,8 @@ size_t agi_measure_c_scans(agi_c_unit *unit, const agi_c_section *section);
 /* Whether a gate of at most three operands is arithmetic, and no call of libm that takes long; or of
  * functions that are declared for vectors. */
 bool agi_is_c_arithmetic(uint8_t gate);
+/* Whether a gate over any number is the largest of them, and nothing else. */
+bool agi_is_c_largest(uint8_t gate);
 bool agi_is_c_vector(uint8_t gate);
 void agi_declare_c_vectors(agi_text *text, const agi_c_gates *gates);
 

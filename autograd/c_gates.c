@@ -228,6 +228,25 @@ static const char find_largest[] = "    real largest = x[0];\n"
                                    "            first = i;\n"
                                    "        }\n";
 
+bool agi_is_c_largest(uint8_t gate)
+{
+    const gate_text *at = &table[gate];
+    return at->start != NULL && strcmp(at->start, "largest") == 0 && strcmp(at->step, "s") == 0 &&
+           strcmp(at->value, "s") == 0;
+}
+
+/* The largest where none is a NaN. */
+static const char find_fast[] =
+    "    real most = x[0];\n"
+    "    int is_nan = 0;\n"
+    "    _Pragma(\"omp simd reduction(max : most) reduction(| : is_nan)\")\n"
+    "    for (size_t i = 0; i < n; i++) {\n"
+    "        most = x[i] > most ? x[i] : most;\n"
+    "        is_nan |= x[i] != x[i];\n"
+    "    }\n"
+    "    if (!is_nan)\n"
+    "        return most;\n";
+
 static void put_fold_function(agi_text *text, agi_c_gates *gates, uint8_t gate)
 {
     const gate_text *at = &table[gate];
@@ -243,6 +262,8 @@ static void put_fold_function(agi_text *text, agi_c_gates *gates, uint8_t gate)
                                                : "(size_t n, const real *x, const real *w, real "
                                                  "offset)\n{\n",
                      "", NULL);
+    if (gates->is_native && agi_is_c_largest(gate))
+        agi_put_template(text, library, find_fast, "", NULL);
     if (asks_first || strcmp(at->start, "largest") == 0)
         agi_put_template(text, library, find_largest, "", NULL);
     agi_put_template(text, library, is_loop ? "    real s = " : "    const real s = ", "", NULL);

@@ -162,6 +162,7 @@ void agi_c_end_loop(agi_c_writer *w)
     }
     w->file->failed = w->file->failed || w->loop.body.failed || w->loop.after.failed;
     w->loop.body.count = w->loop.after.count = w->loop.lines = 0;
+    w->loop.follows = false;
     w->statements = statements;
 }
 
@@ -265,16 +266,29 @@ uint32_t agi_c_begin_sum(agi_c_writer *w)
     return w->loop.sums;
 }
 
-void agi_c_define_after_loop(agi_c_writer *w, uint32_t slot)
+/* ---- What follows the loop ------------------------------------------------------------------- */
+
+void agi_c_begin_number(agi_c_writer *w, bool follows)
 {
-    agi_text *out = w->out;
-    if (out != NULL && is_open(w))
-        w->out = &w->loop.after;
-    agi_c_define_number(w, slot);
-    w->out = out;
-    agi_c_definition *held = agi_c_definition_of(w, slot);
-    if (held != NULL && is_open(w)) {
-        held->loop = w->loop.id;
-        held->is_late = true;
-    }
+    w->loop.may_follow = true;
+    w->loop.follows = follows && is_open(w);
+    w->loop.stays = false;
+}
+
+void agi_c_follow(agi_c_writer *w, uint32_t slot)
+{
+    const agi_c_definition *held = agi_c_definition_of(w, slot);
+    if (!held->is_late || !is_from_loop(w, slot))
+        return;
+    w->loop.follows = w->loop.may_follow && !w->loop.stays;
+    if (!w->loop.follows)
+        agi_c_end_loop(w);
+}
+
+void agi_c_stay(agi_c_writer *w)
+{
+    w->loop.stays = true;
+    if (w->loop.follows)
+        agi_c_end_loop(w);
+    w->loop.follows = false;
 }

@@ -31,6 +31,7 @@ static void put_single_gate(agi_c_writer *w, const agi_instruction *at, uint32_t
     char texts[3][AGI_C_OPERAND], words[3][AGI_C_OPERAND];
     const char *operands[3] = {texts[0], texts[1], texts[2]};
     const char *described[3] = {words[0], words[1], words[2]};
+    agi_c_begin_number(w, false);
     for (uint32_t k = 0; k < agi_count_operands(at->op); k++) {
         const agi_vector x = agi_c_element(at->x[k], i);
         agi_c_put_number(w, texts[k], x);

@@ -32,6 +32,9 @@ typedef struct agi_c_loop {
     uint32_t rows_count, rows_capacity;
     uint32_t sums, sums_first; /* a1, a2, ...: how many, and how many at its beginning */
     bool writes_totals, reads_shared;
+    /* Of the statement in the making: whether it may follow the loop; has to; can't, for it reads
+     * memory that may be other by then. */
+    bool may_follow, follows, stays;
 } agi_c_loop;
 
 /* The function of C at work. Where there is no `out`, it is put for nothing. */
@@ -138,8 +141,12 @@ void agi_c_define_elements(agi_c_writer *w, uint32_t slot);
 void agi_c_put_in_loop(agi_c_writer *w);
 /* "double a3 = 0.0;" before the loop, for its statements to add to; 3. */
 uint32_t agi_c_begin_sum(agi_c_writer *w);
-/* As agi_c_define_number, behind the loop if it is still open. */
-void agi_c_define_after_loop(agi_c_writer *w, uint32_t slot);
+/* A statement begins that agi_c_define_number ends. It follows the loop that is open, or may do so
+ * where it reads numbers that do. */
+void agi_c_begin_number(agi_c_writer *w, bool follows);
+/* It reads the number that the slot holds, which is a local one; memory that is written again. */
+void agi_c_follow(agi_c_writer *w, uint32_t slot);
+void agi_c_stay(agi_c_writer *w);
 void agi_c_end_loop(agi_c_writer *w);
 /* Ends the loop, if that computes the slot's number. */
 void agi_c_before_reading(agi_c_writer *w, uint32_t slot);

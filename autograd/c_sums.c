@@ -102,6 +102,7 @@ static void put_short_sum(agi_c_writer *w, const agi_instruction *at, const agi_
                           uint32_t i)
 {
     bool is_first = true;
+    agi_c_begin_number(w, false);
     for (uint32_t t = 0; t < at->terms; t++)
         for (uint32_t r = 0; r < f[t].repeat; r++) {
             term_text term;
@@ -195,6 +196,7 @@ static void put_long_sum(agi_c_writer *w, const agi_instruction *at, const agi_f
         is_first = false;
     }
     agi_text_append(&w->line, sums.chars, sums.count);
+    agi_c_begin_number(w, true);
     for (uint32_t t = 0; t < at->terms; t++)
         for (uint32_t r = 0; f[t].repeat <= AGI_C_FEW && r < f[t].repeat; r++) {
             term_text term;
@@ -204,7 +206,7 @@ static void put_long_sum(agi_c_writer *w, const agi_instruction *at, const agi_f
         }
     w->file->failed = w->file->failed || sums.failed;
     agi_text_free(&sums);
-    agi_c_define_after_loop(w, at->out + i);
+    agi_c_define_number(w, at->out + i);
 }
 
 /* One element of more terms than there should be in a statement, added up in the workspace. */

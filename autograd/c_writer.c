@@ -512,13 +512,16 @@ void agi_c_put_number(agi_c_writer *w, char to[AGI_C_OPERAND], agi_vector number
     }
     agi_c_definition *held = number.space == AGI_SLOTS ? agi_c_definition_of(w, number.at) : NULL;
     if (held != NULL && held->is_local && held->function == w->function) {
-        if (held->is_late)
-            agi_c_before_reading(w, number.at);
+        agi_c_follow(w, number.at);
         held->in_local = true;
         (void)snprintf(to, AGI_C_OPERAND, "v%" PRIu32, held->local);
         return;
     }
     const agi_c_row row = agi_c_find_row(w, number, 1, 0, 1);
+    if (number.space == AGI_SHARED)
+        w->loop.reads_shared = true;
+    else
+        agi_c_stay(w);
     if (number.space == AGI_SLOTS && w->unit->mode == AGI_C_ALL_LANES)
         put_slot(w, to, number.at);
     else
@@ -579,14 +582,17 @@ void agi_c_describe(agi_c_writer *w, char to[AGI_C_OPERAND], agi_vector number, 
 
 void agi_c_define_number(agi_c_writer *w, uint32_t slot)
 {
-    const bool is_touched = agi_c_is_touched(w, slot);
+    const bool is_late = w->loop.follows, waits = is_late || agi_c_is_touched(w, slot);
+    agi_text *const now = w->out, *const later = now != NULL && waits ? &w->loop.after : now;
     agi_c_definition *definition = agi_c_define_anew(w, slot);
+    w->loop.may_follow = w->loop.follows = false;
     if (definition == NULL) {
         w->line.count = w->comment.count = 0;
         return;
     }
     definition->is_local = true;
-    definition->loop = is_touched ? w->loop.id : 0;
+    definition->is_late = is_late;
+    definition->loop = waits ? w->loop.id : 0;
     if (w->out == NULL) {
         w->statements++;
         w->line.count = w->comment.count = 0;
@@ -606,7 +612,8 @@ void agi_c_define_number(agi_c_writer *w, uint32_t slot)
     put_slot(w, place, slot);
     agi_text right = w->line;
     w->line = (agi_text){.memory = right.memory};
-    if (definition->in_local || (is_touched && definition->in_memory)) {
+    w->out = is_late ? later : now;
+    if (definition->in_local || (waits && definition->in_memory)) {
         definition->in_local = true;
         definition->local = ++w->locals;
         agi_text_put(&w->line, "const %s v%" PRIu32 " = ", agi_c_type(w), definition->local);
@@ -622,13 +629,11 @@ void agi_c_define_number(agi_c_writer *w, uint32_t slot)
         w->comment.count = 0;
     }
     if (definition->in_local && definition->in_memory) {
-        agi_text *out = w->out;
-        if (is_touched)
-            w->out = &w->loop.after;
+        w->out = later;
         agi_c_put_line(w, "%s = v%" PRIu32 ";", place, definition->local);
-        w->out = out;
         w->statements--;
     }
+    w->out = now;
     agi_text_free(&right);
 }
 

@@ -156,7 +156,7 @@ ag_status ag_native(ag_program *program, const ag_native_options *options, ag_er
     agi_memory memory = {.allocator = program->memory.allocator, .user = program->memory.user};
     agi_c_file file = {
         .memory = &memory,
-        .gates = {.library = {.use_float = options->use_float, .prefix = "p"}},
+        .gates = {.is_native = true, .library = {.use_float = options->use_float, .prefix = "p"}},
         .tables = {.memory = &memory},
         .functions = {.memory = &memory},
         .branches = {.memory = &memory},

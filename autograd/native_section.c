@@ -47,9 +47,10 @@ bool agi_is_left(const agi_c_writer *w, const agi_instruction *at)
         return !is_plain_scan(&records->scans[at->more]);
     if (is_plain_gate(at->op))
         return at->n >= MANY && !(w->file->has_vector_functions ? agi_is_c_vector(at->op)
-                                                                 : agi_is_c_arithmetic(at->op));
+                                                                : agi_is_c_arithmetic(at->op));
     if (agi_is_fold(at->op))
-        return at->op == AGI_CLOSURE || records->folds[at->more].x.n > AGI_C_SHORT_FOLD;
+        return at->op == AGI_CLOSURE ||
+               (records->folds[at->more].x.n > AGI_C_SHORT_FOLD && !agi_is_c_largest(at->op));
     return at->op < AGI_GATE_COUNT; /* comparisons */
 }
 
