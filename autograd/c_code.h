@@ -96,10 +96,12 @@ typedef struct agi_c_definition {
     bool is_local;      /* computed by a statement of its own */
     bool in_local;      /* read by statements of the same function */
     bool in_memory;     /* read elsewhere, or by loops */
+    bool may_be;        /* in memory: of a row, as far as is known when a loop could take it in */
 } agi_c_definition;
 
-/* A section's statements are put twice, the first time for nothing: that shows which numbers have to
- * be in the workspace, and how many functions there are. */
+/* A section's statements are put for nothing first: that shows which numbers have to be in the
+ * workspace, and how many functions there are. The less there is in memory, the more a loop can take
+ * in, so that is done until what was supposed turns out. */
 typedef struct agi_c_section {
     const agi_section *section;
     uint32_t *holds;    /* of each slot: the definition at present */

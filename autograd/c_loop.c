@@ -75,7 +75,7 @@ bool agi_c_can_read(const agi_c_writer *w, uint32_t n, agi_vector v)
     return true;
 }
 
-/* Whether these slots are none that row i is about; as many, element by element, do no harm. */
+/* Whether these slots are none that the row is about; as many, element by element, do no harm. */
 static bool is_apart(const agi_c_writer *w, uint32_t slot, const agi_c_loop_row *row)
 {
     const agi_vector v = row->v;
@@ -86,11 +86,17 @@ static bool is_apart(const agi_c_writer *w, uint32_t slot, const agi_c_loop_row 
 
 bool agi_c_can_write(const agi_c_writer *w, uint32_t n, uint32_t slot)
 {
+    const agi_c_section *section = w->section;
     if (w->loop.n != n)
         return false;
-    for (uint32_t i = 0; i < w->loop.rows_count; i++)
-        if (!is_apart(w, slot, &w->loop.rows[i]))
+    if (w->defined < section->definitions_count && !section->definitions[w->defined].may_be)
+        return true; /* nothing is written */
+    for (uint32_t i = 0; i < w->loop.rows_count; i++) {
+        const agi_c_loop_row *row = &w->loop.rows[i];
+        const bool is_there = !row->is_written || section->definitions[row->definition].may_be;
+        if (is_there && !is_apart(w, slot, row))
             return false;
+    }
     return true;
 }
 
@@ -247,14 +253,38 @@ void agi_c_define_elements(agi_c_writer *w, uint32_t slot)
     w->statements = statements;
 }
 
+static void complete_row(agi_c_definition *head)
+{
+    for (uint32_t k = 1; k < head->row && !head->in_memory; k++)
+        head->in_memory = head[k].in_memory;
+}
+
 void agi_c_complete_rows(agi_c_section *section)
 {
     for (uint32_t i = 0; i < section->definitions_count; i++) {
         agi_c_definition *head = &section->definitions[i];
-        for (uint32_t k = 1; k < head->row && !head->in_memory; k++)
-            head->in_memory = head[k].in_memory;
+        complete_row(head);
         for (uint32_t k = 0; k < head->row && head->in_memory; k++)
             section->places[head->slot + k] = 1;
+    }
+}
+
+bool agi_c_is_as_supposed(agi_c_section *section)
+{
+    bool is_so = true;
+    for (uint32_t i = 0; i < section->definitions_count; i++) {
+        agi_c_definition *head = &section->definitions[i];
+        complete_row(head);
+        is_so = is_so && (head->row == 0 || !head->in_memory || head->may_be);
+    }
+    return is_so;
+}
+
+void agi_c_suppose(agi_c_section *section, agi_c_supposition what)
+{
+    for (uint32_t i = 0; i < section->definitions_count; i++) {
+        agi_c_definition *head = &section->definitions[i];
+        head->may_be = what == AGI_C_ALL || head->in_memory || (what == AGI_C_MORE && head->may_be);
     }
 }
 

@@ -363,7 +363,7 @@ static bool keeps_loop(const agi_instruction *at)
     return agi_count_operands(at->op) > 0 && !agi_compares(at->op);
 }
 
-void agi_put_c_section(agi_c_unit *unit, agi_c_section *section, agi_text *out, bool bare)
+static void put_section(agi_c_unit *unit, agi_c_section *section, agi_text *out, bool bare)
 {
     agi_memory *memory = unit->file->memory;
     agi_c_writer w = {
@@ -378,9 +378,6 @@ void agi_put_c_section(agi_c_unit *unit, agi_c_section *section, agi_text *out, 
         .texts = {.memory = memory},
         .loop = {.body = {.memory = memory}, .after = {.memory = memory}},
     };
-    /* what is computed once has a single lane */
-    if (section->section->count == 0 || (unit->mode == AGI_C_ALL_LANES && section == &unit->once))
-        return;
     for (uint32_t i = 0; i < section->section->slots; i++)
         section->holds[i] = AGI_NO_INDEX;
     for (uint32_t i = 0; i < section->section->count && !unit->file->failed; i++) {
@@ -409,4 +406,22 @@ void agi_put_c_section(agi_c_unit *unit, agi_c_section *section, agi_text *out, 
     agi_text_free(&w.line);
     agi_text_free(&w.comment);
     agi_text_free(&w.texts);
+}
+
+void agi_put_c_section(agi_c_unit *unit, agi_c_section *section, agi_text *out, bool bare)
+{
+    enum {
+        TRIES = 3
+    };
+    /* what is computed once has a single lane */
+    if (section->section->count == 0 || (unit->mode == AGI_C_ALL_LANES && section == &unit->once))
+        return;
+    put_section(unit, section, out, bare);
+    for (int i = 1; out == NULL && i <= TRIES && !unit->file->failed; i++) {
+        agi_c_suppose(section, i == TRIES ? AGI_C_ALL : i > 1 ? AGI_C_MORE : AGI_C_AS_BEFORE);
+        section->uses_count = 0;
+        put_section(unit, section, NULL, bare);
+        if (agi_c_is_as_supposed(section))
+            break;
+    }
 }

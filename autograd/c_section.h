@@ -153,6 +153,17 @@ void agi_c_before_reading(agi_c_writer *w, uint32_t slot);
 /* Whether the loop reads or computes it: then nothing may write there before the loop. */
 bool agi_c_is_touched(const agi_c_writer *w, uint32_t slot);
 
+/* Which rows may be in memory: all; those that were, when they were put the last time; and those that
+ * may have been, too. Whether no others were. */
+typedef enum agi_c_supposition {
+    AGI_C_ALL,
+    AGI_C_AS_BEFORE,
+    AGI_C_MORE
+} agi_c_supposition;
+
+void agi_c_suppose(agi_c_section *section, agi_c_supposition what);
+bool agi_c_is_as_supposed(agi_c_section *section);
+
 /* c_section.c: chain by a number that is finite is a product. */
 uint8_t agi_c_simplify(const agi_c_writer *w, uint8_t gate, agi_vector local);
 

@@ -305,13 +305,19 @@ agi_c_definition *agi_c_define(agi_c_writer *w, uint32_t slot)
 
 agi_c_definition *agi_c_define_anew(agi_c_writer *w, uint32_t slot)
 {
+    static const agi_c_definition nothing = {.each = AGI_NO_INDEX, .may_be = true};
     agi_c_section *section = w->section;
-    if (!w->unit->is_measured && AGI_APPEND(w->file, section->definitions,
-                                            ((agi_c_definition){.each = AGI_NO_INDEX})) != AG_OK) {
+    if (w->defined == section->definitions_count &&
+        AGI_APPEND(w->file, section->definitions, nothing) != AG_OK) {
         w->file->failed = true;
         return NULL;
     }
     agi_c_definition *definition = &section->definitions[w->defined];
+    if (!w->unit->is_measured) {
+        const bool may_be = definition->may_be;
+        *definition = nothing;
+        definition->may_be = may_be;
+    }
     definition->function = w->function;
     definition->text_count = 0;
     section->holds[slot] = w->defined++;
