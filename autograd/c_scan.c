@@ -66,8 +66,8 @@ size_t agi_measure_c_scans(agi_c_unit *unit, const agi_c_section *section)
             continue;
         const agi_scan_step *scan = &records->scans[at->more];
         const agi_c_unit *step = agi_find_c_step(unit->file, scan);
-        if (step == NULL)
-            return 0;
+        if (step == NULL) /* no statement takes it */
+            continue;
         const size_t need = lay_out(records, scan, step, 0).step + step->workspace;
         most = need > most ? need : most;
     }
@@ -316,7 +316,7 @@ void agi_c_put_scan(agi_c_writer *w, const agi_instruction *at)
     const agi_records *records = &w->unit->program->records;
     const agi_scan_step *scan = &records->scans[at->more];
     const ag_program_info *info = &scan->program->info;
-    const agi_c_unit *step = agi_find_c_step(w->file, scan);
+    const agi_c_unit *step = agi_take_c_step(w->file, scan);
     if (step == NULL)
         return;
     passage p = {

@@ -362,6 +362,25 @@ static bool keeps_loop(const agi_instruction *at)
     return agi_count_operands(at->op) > 0 && !agi_compares(at->op);
 }
 
+static bool has_comparison(const agi_section *section)
+{
+    for (uint32_t i = 0; i < section->count; i++) {
+        const uint8_t op = section->instructions[i].op;
+        if (op < AGI_GATE_COUNT && agi_gate_forms[op] == AGI_FORM_COMPARE)
+            return true;
+    }
+    return false;
+}
+
+static bool is_put(const agi_c_unit *unit, const agi_c_section *section)
+{
+    const bool is_once = section == &unit->once;
+    if (unit->is_never_taken)
+        return is_once && has_comparison(section->section);
+    /* what is computed once has a single lane */
+    return section->section->count > 0 && !(unit->mode == AGI_C_ALL_LANES && is_once);
+}
+
 void agi_put_c_section(agi_c_unit *unit, agi_c_section *section, agi_text *out, bool bare)
 {
     agi_memory *memory = unit->file->memory;
@@ -377,8 +396,7 @@ void agi_put_c_section(agi_c_unit *unit, agi_c_section *section, agi_text *out, 
         .texts = {.memory = memory},
         .loop = {.body = {.memory = memory}, .after = {.memory = memory}},
     };
-    /* what is computed once has a single lane */
-    if (section->section->count == 0 || (unit->mode == AGI_C_ALL_LANES && section == &unit->once))
+    if (!is_put(unit, section))
         return;
     for (uint32_t i = 0; i < section->section->slots; i++)
         section->holds[i] = AGI_NO_INDEX;
