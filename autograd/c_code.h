@@ -130,7 +130,8 @@ typedef struct agi_c_unit {
     bool has_totals;  /* in the workspace, for sums that can't be scaled as they come */
     bool is_measured; /* the first time is over */
     bool is_step;
-    bool is_joined; /* a step's: loops go from its state into the other inputs, which therefore
+    bool is_never_taken; /* a step's: of scans of no steps */
+    bool is_joined;      /* a step's: loops go from its state into the other inputs, which therefore
                              have to be behind it */
     uint32_t state_count; /* a step's: the first of each and map */
     uint32_t saved;       /* a step's: map outputs from here on are its state, which the scan puts
@@ -187,8 +188,9 @@ ag_status agi_refuse_c(ag_error_details *error, const char *format, ...) AGI_PRI
 
 /* emit_c.c: a unit; NULL where there is no memory. */
 agi_c_unit *agi_add_c_unit(agi_c_file *file, const ag_program *program, const char *name);
-/* The unit of a scan's step. */
-agi_c_unit *agi_find_c_step(agi_c_file *file, const agi_scan_step *scan);
+/* The unit of a scan's step, which is added where there is none; agi_find_c_step: NULL. */
+agi_c_unit *agi_take_c_step(agi_c_file *file, const agi_scan_step *scan);
+agi_c_unit *agi_find_c_step(const agi_c_file *file, const agi_scan_step *scan);
 /* Everything about all units, and the steps they take, that has to be known before they are put. */
 void agi_measure_c_units(agi_c_file *file);
 /* The constants and functions of a unit. */

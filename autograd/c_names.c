@@ -62,7 +62,8 @@ static const char library[] =
     "strtol strtold strtoll strtoul strtoull system wcstombs wctomb ";
 
 /* What functions of the file call their parameters and numbers, where they call a closure. */
-static const char locals[] = " batch each i map once r sample scale shared sum t w x y ";
+static const char locals[] =
+    " batch each i in map next once out r sample scale shared state sum t w x y ";
 
 static bool is_among(const char *list, const char *name, size_t length)
 {

@@ -66,8 +66,8 @@ size_t agi_measure_c_scans(agi_c_unit *unit, const agi_c_section *section)
             continue;
         const agi_scan_step *scan = &records->scans[at->more];
         const agi_c_unit *step = agi_find_c_step(unit->file, scan);
-        if (step == NULL)
-            return 0;
+        if (step == NULL) /* no statement takes it */
+            continue;
         const size_t need = lay_out(records, scan, step, 0).step + step->workspace;
         most = need > most ? need : most;
     }
@@ -214,31 +214,50 @@ static moving_row find_next_state(const passage *p)
     return p->home == IN_LOCALS ? (moving_row){{"after", 0, 1}, 0} : place_row(p->l.next, 0);
 }
 
-/* The state's pointer before a step (0), and after it (1). */
-static void put_state(agi_c_writer *w, const passage *p, size_t after)
+/* A pointer of that name: where the state is before a step (0), or after it (1). */
+static void declare_state(agi_c_writer *w, const passage *p, size_t after)
 {
     moving_row saved = find_saved(p);
-    switch (p->home) {
-    case IN_LOCALS:
-        agi_text_put(&w->line, after ? "after" : "now");
-        return;
-    case IN_SAVED:
+    agi_text_put(&w->line, after ? "%s *after = " : "const %s *now = ", agi_c_type(w));
+    if (p->home == IN_TURNS) {
+        agi_text_put(&w->line, "t %% 2 == 0 ? ");
+        put_pointer(w, find_turn(p, after));
+        agi_text_put(&w->line, " : ");
+        put_pointer(w, find_turn(p, 1 - after));
+    } else {
         if (after) {
             agi_text_put(&w->line, "t + 1 == %zu ? &w[%zu] : ", p->scan->steps, p->out);
             saved.row.at += saved.step;
         }
         put_pointer(w, saved);
-        return;
-    case IN_TURNS:
-        agi_text_put(&w->line, "t %% 2 == 0 ? ");
-        put_pointer(w, find_turn(p, after));
-        agi_text_put(&w->line, " : ");
-        put_pointer(w, find_turn(p, 1 - after));
-        return;
-    default:
-        put_pointer(w, after ? find_next_state(p) : find_first_state(p));
-        return;
     }
+    agi_text_put(&w->line, ";");
+    agi_c_end_line(w);
+}
+
+static bool takes_state(const agi_c_section *section)
+{
+    bool takes = false;
+    for (uint32_t i = 0; i < section->uses_count; i++)
+        takes = takes || (section->uses[i] & AGI_C_STATE) != 0;
+    return takes;
+}
+
+static void declare_states(agi_c_writer *w, const passage *p)
+{
+    if (p->home != IN_SAVED && p->home != IN_TURNS)
+        return;
+    if (takes_state(&p->step->body) || (p->scan->check && takes_state(&p->step->check)))
+        declare_state(w, p, 0);
+    declare_state(w, p, 1);
+}
+
+static void put_state(agi_c_writer *w, const passage *p, bool after)
+{
+    if (p->home == IN_FRONT)
+        put_pointer(w, after ? find_next_state(p) : find_first_state(p));
+    else
+        agi_text_put(&w->line, after ? "after" : "now");
 }
 
 static void put_argument(agi_c_writer *w, const passage *p, uint16_t use)
@@ -295,6 +314,7 @@ static void put_loop(agi_c_writer *w, passage *p)
     const bool has_row = find_operands(w, scan->inputs, scan->steps, &p->in);
     const bool copies = p->home == IN_LOCALS || p->home == IN_FRONT;
     agi_c_begin_loop(w, 't', scan->steps, true);
+    declare_states(w, p);
     if (copies && p->step->saved != AGI_NO_INDEX)
         copy(w, scan->state_count, find_saved(p), find_first_state(p));
     if (!has_row || p->step->is_joined) {
@@ -316,7 +336,7 @@ void agi_c_put_scan(agi_c_writer *w, const agi_instruction *at)
     const agi_records *records = &w->unit->program->records;
     const agi_scan_step *scan = &records->scans[at->more];
     const ag_program_info *info = &scan->program->info;
-    const agi_c_unit *step = agi_find_c_step(w->file, scan);
+    const agi_c_unit *step = agi_take_c_step(w->file, scan);
     if (step == NULL)
         return;
     passage p = {

@@ -363,6 +363,24 @@ static bool keeps_loop(const agi_instruction *at)
     return agi_count_operands(at->op) > 0 && !agi_compares(at->op);
 }
 
+static bool has_comparison(const agi_section *section)
+{
+    for (uint32_t i = 0; i < section->count; i++) {
+        if (agi_compares(section->instructions[i].op))
+            return true;
+    }
+    return false;
+}
+
+static bool is_put(const agi_c_unit *unit, const agi_c_section *section)
+{
+    const bool is_once = section == &unit->once;
+    if (unit->is_never_taken)
+        return is_once && has_comparison(section->section);
+    /* what is computed once has a single lane */
+    return section->section->count > 0 && !(unit->mode == AGI_C_ALL_LANES && is_once);
+}
+
 static void put_section(agi_c_unit *unit, agi_c_section *section, agi_text *out, bool bare)
 {
     agi_memory *memory = unit->file->memory;
@@ -413,8 +431,7 @@ void agi_put_c_section(agi_c_unit *unit, agi_c_section *section, agi_text *out, 
     enum {
         TRIES = 3
     };
-    /* what is computed once has a single lane */
-    if (section->section->count == 0 || (unit->mode == AGI_C_ALL_LANES && section == &unit->once))
+    if (!is_put(unit, section))
         return;
     put_section(unit, section, out, bare);
     for (int i = 1; out == NULL && i <= TRIES && !unit->file->failed; i++) {

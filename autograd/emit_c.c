@@ -109,24 +109,33 @@ static uint32_t find_saved(const ag_program *program, uint32_t state_count)
     return AGI_NO_INDEX;
 }
 
-agi_c_unit *agi_find_c_step(agi_c_file *file, const agi_scan_step *scan)
+agi_c_unit *agi_find_c_step(const agi_c_file *file, const agi_scan_step *scan)
 {
-    uint32_t steps = 1;
     for (uint32_t i = 0; i < file->units_count; i++) {
-        if (!file->units[i]->is_step)
-            continue;
-        if (file->units[i]->program == scan->program &&
-            file->units[i]->state_count == scan->state_count)
-            return file->units[i];
-        steps++;
+        agi_c_unit *unit = file->units[i];
+        if (unit->is_step && unit->program == scan->program &&
+            unit->state_count == scan->state_count && unit->is_never_taken == (scan->steps == 0))
+            return unit;
     }
+    return NULL;
+}
+
+agi_c_unit *agi_take_c_step(agi_c_file *file, const agi_scan_step *scan)
+{
+    agi_c_unit *step = agi_find_c_step(file, scan);
+    if (step != NULL)
+        return step;
+    uint32_t steps = 1;
+    for (uint32_t i = 0; i < file->units_count; i++)
+        steps += file->units[i]->is_step;
     const char *first = file->gates.library.prefix;
     char name[AGI_C_BASE];
     (void)snprintf(name, sizeof(name), steps == 1 ? "%s_step" : "%s_step%" PRIu32, first, steps);
-    agi_c_unit *step = agi_add_c_unit(file, scan->program, name);
+    step = agi_add_c_unit(file, scan->program, name);
     if (step == NULL)
         return NULL;
     step->is_step = true;
+    step->is_never_taken = scan->steps == 0;
     step->state_count = scan->state_count;
     step->saved = find_saved(scan->program, scan->state_count);
     return step;

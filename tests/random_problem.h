@@ -203,4 +203,77 @@ static inline problem *make_scan_problem(uint64_t seed)
     return p;
 }
 
+/* What a step takes and gives, and how it is used. */
+typedef struct step_shape {
+    size_t states, inputs, outputs, steps;
+    size_t reach; /* next[i] depends on each[i + reach], which may be beyond the states */
+    bool reverse; /* the scan's inputs are those of the problem from the last to the first */
+} step_shape;
+
+static const step_shape step_shapes[] = {
+    {3, 4, 2, 5, 3, false}, {2, 6, 0, 4, 1, false}, {3, 0, 4, 3, 0, false}, {0, 5, 6, 4, 0, false},
+    {7, 8, 3, 5, 7, false}, {6, 0, 0, 4, 0, false}, {6, 6, 6, 3, 6, true},  {7, 9, 3, 4, 2, false},
+    {7, 9, 3, 1, 7, false}, {6, 2, 5, 1, 0, true},  {6, 3, 0, 0, 0, false}, {2, 3, 1, 0, 0, false},
+};
+
+static inline ag_program *make_step(const step_shape *s)
+{
+    problem *step = new_problem(6);
+    const ag_value *k = add_inputs(step, &step->shared, 2);
+    const size_t n = s->states + s->inputs;
+    const ag_value *x = add_inputs(step, &step->each, n);
+    for (size_t i = 0; i < s->states; i++)
+        (void)put(&step->map, ag_add(ag_scale(x[i], (ag_real)0.5), ag_mul(k[0], x[i + s->reach])));
+    for (size_t i = 0; i < s->outputs; i++)
+        (void)put(&step->map, ag_mul(x[i % n], x[n - 1 - i % n]));
+    (void)put(&step->sum, ag_mul(k[1], ag_square(x[n - 1])));
+    finish(step);
+    ag_program *program = compile(step, false);
+    free_problem(step);
+    return program;
+}
+
+/* A scan's results, and the sum of all. */
+static inline ag_value put_scan(problem *p, const step_shape *s, const ag_value *shared)
+{
+    ag_value outputs[40], total, final[8], in[40], sum = ag_constant(p->graph, 0);
+    const size_t inputs = s->inputs * s->steps;
+    const ag_value *state = add_inputs(p, &p->each, s->states);
+    const ag_value *from = add_inputs(p, &p->each, inputs);
+    assert_true(inputs <= 40 && s->outputs * s->steps <= 40);
+    for (size_t i = 0; i < inputs; i++)
+        in[i] = from[s->reverse ? inputs - 1 - i : i];
+    const ag_scan_arrays arrays = {.shared = shared,
+                                   .state = state,
+                                   .inputs = in,
+                                   .final_state = final,
+                                   .outputs = outputs,
+                                   .totals = &total};
+    ag_program *program = make_step(s);
+    assert_int_equal(ag_scan(p->graph, program, s->steps, s->states, &arrays), AG_OK);
+    ag_program_free(program);
+    put_all(&p->map, s->states, final);
+    put_all(&p->map, s->outputs * s->steps, outputs);
+    for (size_t i = 0; i < s->states; i++)
+        sum = ag_add(sum, ag_square(final[i]));
+    for (size_t i = 0; i < s->outputs * s->steps; i++)
+        sum = ag_add(sum, outputs[i]);
+    return ag_add(sum, total);
+}
+
+/* Scans with steps of many shapes, and the gradient of all they give. */
+static inline problem *make_shapes_problem(void)
+{
+    problem *p = new_problem(9);
+    const ag_value *shared = add_inputs(p, &p->shared, 2);
+    ag_value root = ag_constant(p->graph, 0);
+    for (size_t i = 0; i < sizeof(step_shapes) / sizeof(*step_shapes); i++)
+        root = ag_add(root, put_scan(p, &step_shapes[i], shared));
+    (void)put(&p->map, root);
+    put_gradient(&p->sum, root, 2, shared);
+    put_gradient(&p->map, root, p->each.n, p->each.at);
+    finish(p);
+    return p;
+}
+
 #endif

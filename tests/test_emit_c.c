@@ -141,6 +141,7 @@ static void test_scans(void **state)
         emission e = {.options = {.use_float = is_float}};
         (void)add_emitted(&e, make_scan_problem(7), false);
         (void)add_emitted(&e, make_scan_problem(8), true);
+        (void)add_emitted(&e, make_shapes_problem(), false);
         load_emission(&e);
         for (size_t i = 0; i < e.n; i++) {
             batch b = new_batch(e.problems[i], 3, (source){-1, 1, 0}, is_float);

@@ -140,9 +140,11 @@ static void compare_with_interpreter(problem *p)
 static void test_scan(void **state)
 {
     (void)state;
-    problem *p = make_scan_problem(7);
-    compare_with_interpreter(p);
-    free_problem(p);
+    problem *problems[] = {make_scan_problem(7), make_shapes_problem()};
+    for (size_t i = 0; i < 2; i++) {
+        compare_with_interpreter(problems[i]);
+        free_problem(problems[i]);
+    }
 }
 
 /* sum may be the shared array: a step of gradient descent, by both. */
