@@ -10,9 +10,10 @@
  * s is not a sum of all less 1: next to 1, small ones would be lost, and they are what a small loss
  * is. So each e comes with l = is_less(x, M), and n - 1 - sum(l) is how many others are as large as M.
  *
- *     s = max(0, n - 1 - sum(l)) + sum chain(l, e)
+ *     s = relu(n - 1 - sum(l)) + relu(sum chain(l, e))
  *
- * (There max, as relu, keeps the sums apart, or they would be added up in another order.) Where M is
+ * (Neither is below 0: relu keeps the sums apart, or they would be added up in one, in another
+ * order.) Where M is
  * infinite, e is NaN where x is M, as exp(x - y) was, and 0 elsewhere; chain leaves NaN out, so that
  * y = M. If some x is NaN, so are M and all others.
  *
@@ -25,7 +26,10 @@
 #include <string.h>
 
 enum {
-    LEAST = 3 /* operands; of fewer, a gate in one piece costs no more */
+    /* Operands from which on that pays, over lanes by a seventh and more; with a single one the
+     * interpreter loses less than a tenth up to some 60 operands, and gains from there on. */
+    LEAST = 16,
+    LEAST_SHIFTED = 3
 };
 
 /* In an exp's list: it is replaced already. */
@@ -61,12 +65,30 @@ static void list_exponentials(const sharing *s)
     }
 }
 
+/* Whether y's operands are z - max_of(z1, z2, ...). Whatever they use is a node of next already. */
+static bool is_shifted(const sharing *s, uint32_t y)
+{
+    const agi_code *code = s->code, *next = &s->next;
+    const agi_operands at = code->at[y];
+    const uint32_t *x = code->pool + at.a;
+    if (at.b == 0 || code->ops[x[0]] != AGI_sub)
+        return false;
+    const uint32_t largest = code->at[x[0]].b;
+    if (next->ops[largest] != AGI_max_of || next->at[largest].b != at.b)
+        return false;
+    const uint32_t *z = code->pool + next->at[largest].a;
+    for (uint32_t k = 0; k < at.b; k++)
+        if (code->ops[x[k]] != AGI_sub || code->at[x[k]].a != z[k] || code->at[x[k]].b != largest)
+            return false;
+    return true;
+}
+
 /* Keeps in y's list what is exp(x - y) of its own operands x, and says whether that is enough. */
-static bool is_worthwhile(const sharing *s, uint32_t y)
+static bool is_worthwhile(const sharing *s, uint32_t y, bool shifted)
 {
     const agi_code *code = s->code;
     const agi_operands at = code->at[y];
-    if (at.b < LEAST || s->list[y] == AGI_NO_INDEX)
+    if (at.b < (shifted ? LEAST_SHIFTED : LEAST) || s->list[y] == AGI_NO_INDEX)
         return false;
     for (uint32_t k = 0; k < at.b; k++)
         s->place[code->pool[at.a + k]] = k;
@@ -81,23 +103,6 @@ static bool is_worthwhile(const sharing *s, uint32_t y)
     }
     *link = AGI_NO_INDEX;
     return found >= at.b - at.b / 4;
-}
-
-/* Whether the operands, nodes of next, are z - max_of(z1, z2, ...). */
-static bool are_shifted(const sharing *s, agi_operands at)
-{
-    const agi_code *next = &s->next;
-    const uint32_t *x = s->code->pool + at.a;
-    if (next->ops[x[0]] != AGI_sub)
-        return false;
-    const uint32_t largest = next->at[x[0]].b;
-    if (next->ops[largest] != AGI_max_of || next->at[largest].b != at.b)
-        return false;
-    const uint32_t *z = s->code->pool + next->at[largest].a;
-    for (uint32_t k = 0; k < at.b; k++)
-        if (next->ops[x[k]] != AGI_sub || next->at[x[k]].a != z[k] || next->at[x[k]].b != largest)
-            return false;
-    return true;
 }
 
 /* ---- What comes instead ---------------------------------------------------------------------- */
@@ -149,11 +154,11 @@ typedef struct parts {
 } parts;
 
 /* y's operands are nodes of next already. */
-static parts put_logsumexp(sharing *s, uint32_t y)
+static parts put_logsumexp(sharing *s, uint32_t y, bool shifted)
 {
     agi_code *code = s->code;
     const agi_operands at = code->at[y];
-    parts p = {.shifted = are_shifted(s, at), .n = at.b};
+    parts p = {.shifted = shifted, .n = at.b};
     uint32_t limit, first = 0;
     if (p.shifted) {
         limit = put_number(s, 0);
@@ -173,9 +178,10 @@ static parts put_logsumexp(sharing *s, uint32_t y)
     first = s->next.count;
     for (uint32_t k = 0; k < p.n; k++)
         (void)put(s, AGI_chain, p.less + k, p.exps + k);
-    const uint32_t smaller = put_sum(s, first, p.n), others = put_number(s, (double)p.n - 1);
+    const uint32_t smaller = put(s, AGI_relu, put_sum(s, first, p.n), 0);
+    const uint32_t others = put_number(s, (double)p.n - 1);
     const uint32_t equal = put(s, AGI_sub, others, put_sum(s, p.less, p.n));
-    const uint32_t sum = put(s, AGI_add, smaller, put(s, AGI_relu, equal, 0));
+    const uint32_t sum = put(s, AGI_add, put(s, AGI_relu, equal, 0), smaller);
     code->to[y] = put(s, AGI_add, p.largest, put(s, AGI_log1p, sum, 0));
     p.sum = put(s, AGI_add, sum, put_number(s, 1));
     if (p.shifted) /* where M is NaN, all is, even the exp of an x that is -inf */
@@ -183,13 +189,13 @@ static parts put_logsumexp(sharing *s, uint32_t y)
     return p;
 }
 
-static ag_status share(sharing *s, uint32_t y)
+static ag_status share(sharing *s, uint32_t y, bool shifted)
 {
     agi_code *code = s->code;
     if (reserve(s, code->at[y].b) != AG_OK)
         return AG_OUT_OF_MEMORY;
     agi_redirect_operands(code, y);
-    const parts p = put_logsumexp(s, y);
+    const parts p = put_logsumexp(s, y, shifted);
     const uint32_t reciprocal = put(s, AGI_reciprocal, p.sum, 0);
     for (uint32_t i = s->list[y], next; i != AGI_NO_INDEX; i = next) {
         const uint32_t k = s->place[code->at[code->at[i].a].a];
@@ -226,8 +232,9 @@ static ag_status rebuild(sharing *s)
     for (uint32_t i = 0; i < code->count && status == AG_OK; i++) {
         if (is_replaced(s, i))
             continue;
-        if (code->ops[i] == AGI_logsumexp && is_worthwhile(s, i)) {
-            status = share(s, i);
+        const bool shifted = code->ops[i] == AGI_logsumexp && is_shifted(s, i);
+        if (code->ops[i] == AGI_logsumexp && is_worthwhile(s, i, shifted)) {
+            status = share(s, i, shifted);
         } else if (need_not_look(s, i)) {
             code->to[i] = code->to[code->pool[code->at[i].a + 2]];
         } else {

@@ -6,6 +6,7 @@
 #define _DEFAULT_SOURCE /* mkdtemp */
 #include "random_problem.h"
 
+#include <float.h>
 #include <unistd.h>
 
 static char cache[40];
@@ -72,6 +73,91 @@ static void test_gates(void **state)
     finish(p);
     /* between 0.1 and 0.9 nearly all of them have values */
     check_native(p, (source){0.1, 0.9, 0});
+}
+
+/* ---- Vectors --------------------------------------------------------------------------------- */
+
+enum {
+    LENGTH = 19 /* whole vectors of any width, and some elements behind them */
+};
+
+/* Everything that numbers can be. */
+static double draw_anything(problem *p)
+{
+    static const double special[] = {0,      -0.0,    1,     -1,     INFINITY, -INFINITY, NAN,
+                                     5e-324, -5e-324, 1e308, -1e308, 709.75,   -745.2,    88.72};
+    const size_t k = draw_below(p, 3 * sizeof(special) / sizeof(*special));
+    return k < sizeof(special) / sizeof(*special) ? special[k]
+           : k % 2 == 0                           ? draw_number(p, -3, 3)
+                                                  : draw_number(p, -300, 300);
+}
+
+static void run_one(const ag_program *program, bool is_float, const double *each, double *map)
+{
+    const ag_program_info info = ag_program_describe(program);
+    ag_workspace *workspace = ag_workspace_new((ag_program *)program, NULL, NULL);
+    float *all = calloc(info.each_count + info.map_count, sizeof(*all));
+    assert_non_null(workspace);
+    assert_non_null(all);
+    float *out = all + info.each_count;
+    round_all(info.each_count, each, all);
+    assert_int_equal(
+        is_float ? ag_run_float(program, workspace, 1, &(ag_arrays_float){.each = all, .map = out})
+                 : ag_run(program, workspace, 1, &(ag_arrays){.each = each, .map = map}),
+        AG_OK);
+    if (is_float)
+        widen_all(info.map_count, out, map);
+    free(all);
+    ag_workspace_free(workspace);
+}
+
+/* Each gate over vectors of anything, with a single lane: as the interpreter has it. Both are within
+ * some ulps of libm, softplus within 18. */
+static void test_vectors(void **state)
+{
+    (void)state;
+    problem *p = new_problem(5);
+    const ag_value *x = add_inputs(p, &p->each, 3 * LENGTH);
+    for (const gate *g = gates; g < gates + GATES; g++) {
+        const size_t n = g->samples[0].n;
+        for (size_t i = 0; i < LENGTH && n <= 3; i++) {
+            const ag_value operands[] = {x[i], x[LENGTH + i], x[2 * LENGTH + i]};
+            (void)put(&p->map, g->record(n, operands));
+        }
+    }
+    (void)put(&p->map, ag_max_of(3 * LENGTH, x));
+    (void)put(&p->map, ag_max_of(LENGTH, x));
+    finish(p);
+    ag_program *program = compile(p, false);
+    double *before = new_numbers(p->map.n), *after = new_numbers(p->map.n), each[3 * LENGTH];
+    for (int is_float = 0; is_float < 2; is_float++) {
+        ag_error_details error;
+        ag_program *native = compile(p, false);
+        const ag_native_options options = {.use_float = is_float, .cache = cache};
+        if (ag_native(native, &options, &error) != AG_OK)
+            fail_msg("%s", error.message);
+        for (int round = 0; round < 40; round++) {
+            for (size_t i = 0; i < 3 * LENGTH; i++)
+                each[i] = round % 2 == 0 ? draw_anything(p) : draw_number(p, -2, 2);
+            run_one(program, is_float, each, before);
+            run_one(native, is_float, each, after);
+            const double unit = is_float ? (double)FLT_EPSILON : DBL_EPSILON;
+            const double least = is_float ? (double)FLT_MIN : DBL_MIN;
+            for (size_t i = 0; i < p->map.n; i++) {
+                const double a = after[i], b = before[i];
+                if (a == b || (isnan(a) && isnan(b)) ||
+                    fabs(a - b) <= 36 * unit * (fabs(b) + least))
+                    continue;
+                fail_msg("%s, %s of element %zu: %.17g, not %.17g", is_float ? "float" : "double",
+                         ag_gate_name(p->map.at[i]), i % LENGTH, a, b);
+            }
+        }
+        ag_program_free(native);
+    }
+    free(before);
+    free(after);
+    ag_program_free(program);
+    free_problem(p);
 }
 
 /* A tanh net with its gradient. */
@@ -239,6 +325,7 @@ int main(void)
         cmocka_unit_test(test_gates),
         cmocka_unit_test(test_random_graphs),
         cmocka_unit_test(test_net),
+        cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_scan),
         cmocka_unit_test(test_steps_in_place),
         cmocka_unit_test(test_same_bits_on_threads),
