@@ -31,9 +31,11 @@ static bool is_short_sum(const agi_records *records, const agi_instruction *at)
 }
 
 /* A step with closures or with comparisons that are looked at has no C of its own. */
-static bool is_plain_scan(const agi_scan_step *scan)
+bool agi_is_scan_left(const agi_c_unit *unit, const agi_scan_step *scan)
 {
-    return !scan->check && scan->program->records.closures_count == 0;
+    return unit->mode == AGI_C_ALL_LANES ||
+           (unit->mode == AGI_C_SINGLE &&
+            (scan->check || scan->program->records.closures_count > 0));
 }
 
 bool agi_is_left(const agi_c_writer *w, const agi_instruction *at)
@@ -44,7 +46,7 @@ bool agi_is_left(const agi_c_writer *w, const agi_instruction *at)
                !(at->op == AGI_OP_PRODUCTS ? is_short_sum(records, at)
                                            : is_plain_gate(at->op) && agi_is_c_arithmetic(at->op));
     if (at->op == AGI_OP_SCAN)
-        return !is_plain_scan(&records->scans[at->more]);
+        return agi_is_scan_left(w->unit, &records->scans[at->more]);
     if (is_plain_gate(at->op))
         return at->n >= MANY && !(w->file->has_vector_functions ? agi_is_c_vector(at->op)
                                                                 : agi_is_c_arithmetic(at->op));
