@@ -28,8 +28,7 @@ typedef struct flow {
     agi_memory *memory;
     const ag_program *program;
     const uint8_t *shared, *each;
-    uint8_t *uniform, *slots;
-    uint8_t *sum, *map;
+    uint8_t *sum, *map, *uniform, *slots;
     uint8_t
         *reads; /* outputs have begun: of each slot, whether they read it while it is doubtful */
     bool is_step;
@@ -146,7 +145,8 @@ static void follow_products(flow *f, const agi_instruction *at)
 static void follow_affine(flow *f, const agi_instruction *at)
 {
     const agi_affine *a = &f->program->records.affine[at->more];
-    const bool begins = (a->chain && meets_chain(f)) | is_element_doubtful(f, &a->x);
+    const bool is_chain = a->chain && meets_chain(f);
+    const bool begins = is_element_doubtful(f, &a->x) || is_chain;
     for (uint32_t i = 0; i < a->m; i++) {
         const agi_vector row = {a->p.at + i * (uint32_t)a->row_stride, a->column_stride,
                                 a->p.space};
@@ -240,7 +240,7 @@ static void set_results(flow *f, const agi_instruction *at, const agi_scan_step 
 
 /* Comparisons inside look at everything; the interpreter runs these scans, with chains as they are.
  * A closure isn't called twice. */
-static bool is_left(flow *f, const agi_scan_step *scan, bool is_any)
+static bool leave_scan(flow *f, const agi_scan_step *scan, bool is_any)
 {
     if (scan->program->records.closures_count > 0 || (scan->check && (f->is_step || is_any)))
         f->fails = true;
@@ -266,16 +266,16 @@ static void follow_scan(flow *f, const agi_instruction *at)
         .program = scan->program,
         .shared = shared,
         .each = each,
-        .is_step = true,
         .sum = each + info->each_count,
-        .map = each + info->each_count + info->sum_count,
-        .uniform = each + info->each_count + info->sum_count + info->map_count,
+        .is_step = true,
     };
+    step.map = step.sum + info->sum_count;
+    step.uniform = step.map + info->map_count;
     step.slots = step.uniform + uniform;
     bool is_any = follow_pieces(f, scan->shared, 1, shared);
     is_any = follow_pieces(f, scan->state, 1, each) || is_any;
     is_any = follow_pieces(f, scan->inputs, scan->steps, each + scan->state_count) || is_any;
-    if (!is_left(f, scan, is_any))
+    if (!leave_scan(f, scan, is_any))
         follow_steps(&step, each, scan->state_count);
     set_results(f, at, scan, &step);
     f->multiplies = f->multiplies || step.multiplies;
