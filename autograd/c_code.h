@@ -175,7 +175,7 @@ void agi_put_c_name(agi_text *text, const agi_c_unit *unit, const agi_c_section 
 struct agi_c_writer;
 bool agi_is_left(const struct agi_c_writer *w, const agi_instruction *at);
 void agi_leave(struct agi_c_writer *w, const agi_instruction *at);
-bool agi_is_scan_left(const agi_c_unit *unit, const agi_scan_step *scan);
+bool agi_is_scan_left(agi_c_mode mode, const agi_scan_step *scan);
 
 /* c_flow.c: whether chain can be a product in the body of a program's own code, and where to look for
  * what comes of that. */

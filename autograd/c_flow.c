@@ -31,7 +31,6 @@ typedef struct flow {
     uint8_t *sum, *map, *uniform, *slots;
     uint8_t
         *reads; /* outputs have begun: of each slot, whether they read it while it is doubtful */
-    bool is_step;
     bool multiplies; /* there is a chain */
     bool fails;      /* somebody looks at a doubtful number, or there is no memory */
 } flow;
@@ -185,24 +184,19 @@ static void follow_outer(flow *f, const agi_instruction *at)
 static void follow_program(flow *f);
 
 /* Which operands are doubtful at one of the steps, in `to`. */
-static bool follow_pieces(flow *f, agi_pieces pieces, size_t steps, uint8_t *to)
+static void follow_pieces(flow *f, agi_pieces pieces, size_t steps, uint8_t *to)
 {
     const agi_records *records = &f->program->records;
     const agi_piece *piece = records->pieces + pieces.first;
-    bool is_any = false;
     for (uint32_t k = 0; k < pieces.count; k++, to += piece->n, piece++) {
         for (size_t t = 0; piece->list != AGI_NO_INDEX && t < steps; t++) {
             const uint32_t *entry = records->lists + piece->list + 2 * t;
             to[0] |= is_doubtful(f, (agi_vector){entry[1], 0, (uint8_t)entry[0]}, 0);
         }
         const uint32_t times = piece->step == 0 ? 1 : (uint32_t)steps;
-        for (uint32_t i = 0; i < piece->n; i++) {
-            if (piece->list == AGI_NO_INDEX)
-                to[i] |= is_any_doubtful(f, agi_c_element(piece->x, i), 1, piece->step, times);
-            is_any = is_any || to[i];
-        }
+        for (uint32_t i = 0; i < piece->n && piece->list == AGI_NO_INDEX; i++)
+            to[i] |= is_any_doubtful(f, agi_c_element(piece->x, i), 1, piece->step, times);
     }
-    return is_any;
 }
 
 /* Whatever is doubtful after a step is so before the next. */
@@ -213,10 +207,12 @@ static void follow_steps(flow *step, uint8_t *each, size_t state)
         follow_program(step);
         for (size_t i = 0; i < state; i++) {
             is_more = is_more || (step->map[i] && !each[i]);
-            each[i] |= step->map[i] || (round == MOST_ROUNDS && is_more);
+            each[i] |= step->map[i];
         }
         if (!is_more || step->fails)
             return;
+        if (round == MOST_ROUNDS)
+            memset(each, true, state);
     }
 }
 
@@ -238,15 +234,7 @@ static void set_results(flow *f, const agi_instruction *at, const agi_scan_step 
         set_doubt(f, out++, step->uniform[scan->program->once_slots[i]]);
 }
 
-/* Comparisons inside look at everything; the interpreter runs these scans, with chains as they are.
- * A closure isn't called twice. */
-static bool leave_scan(flow *f, const agi_scan_step *scan, bool is_any)
-{
-    if (scan->program->records.closures_count > 0 || (scan->check && (f->is_step || is_any)))
-        f->fails = true;
-    return scan->check;
-}
-
+/* What the interpreter runs has closures. */
 static void follow_scan(flow *f, const agi_instruction *at)
 {
     const agi_scan_step *scan = &f->program->records.scans[at->more];
@@ -254,7 +242,8 @@ static void follow_scan(flow *f, const agi_instruction *at)
     const size_t uniform = scan->program->once.slots, slots = scan->program->body.slots;
     const size_t n =
         info->shared_count + info->each_count + info->sum_count + info->map_count + uniform + slots;
-    uint8_t *all = AGI_NEW_ARRAY(f->memory, n, uint8_t);
+    uint8_t *all =
+        agi_is_scan_left(AGI_C_SINGLE, scan) ? NULL : AGI_NEW_ARRAY(f->memory, n, uint8_t);
     if (all == NULL) {
         f->fails = true;
         return;
@@ -267,16 +256,14 @@ static void follow_scan(flow *f, const agi_instruction *at)
         .shared = shared,
         .each = each,
         .sum = each + info->each_count,
-        .is_step = true,
     };
     step.map = step.sum + info->sum_count;
     step.uniform = step.map + info->map_count;
     step.slots = step.uniform + uniform;
-    bool is_any = follow_pieces(f, scan->shared, 1, shared);
-    is_any = follow_pieces(f, scan->state, 1, each) || is_any;
-    is_any = follow_pieces(f, scan->inputs, scan->steps, each + scan->state_count) || is_any;
-    if (!leave_scan(f, scan, is_any))
-        follow_steps(&step, each, scan->state_count);
+    follow_pieces(f, scan->shared, 1, shared);
+    follow_pieces(f, scan->state, 1, each);
+    follow_pieces(f, scan->inputs, scan->steps, each + scan->state_count);
+    follow_steps(&step, each, scan->state_count);
     set_results(f, at, scan, &step);
     f->multiplies = f->multiplies || step.multiplies;
     f->fails = f->fails || step.fails;

@@ -62,7 +62,7 @@ size_t agi_measure_c_scans(agi_c_unit *unit, const agi_c_section *section)
     size_t most = 0;
     for (uint32_t i = 0; i < section->section->count; i++) {
         const agi_instruction *at = &section->section->instructions[i];
-        if (at->op != AGI_OP_SCAN || agi_is_scan_left(unit, &records->scans[at->more]))
+        if (at->op != AGI_OP_SCAN || agi_is_scan_left(unit->mode, &records->scans[at->more]))
             continue;
         const agi_scan_step *scan = &records->scans[at->more];
         const agi_c_unit *step = agi_find_c_step(unit->file, section->multiplies, scan);

@@ -264,8 +264,13 @@ static problem *record_steps(uint64_t seed, ag_program *step, bool looks)
                                    .outputs = outputs,
                                    .totals = &total};
     assert_int_equal(ag_scan(p->graph, step, STEPS, 1, &arrays), AG_OK);
-    const ag_value loss =
-        ag_add(ag_mul(u[0], end), ag_add(ag_mul(u[1], outputs[STEPS - 1]), ag_mul(u[2], total)));
+    /* the exponent is a number that the interpreter keeps behind its slots, where the scan's are here */
+    const ag_value parts[] = {
+        ag_mul(u[0], ag_pow(end, ag_constant(p->graph, (ag_real)0.25))),
+        ag_mul(u[1], outputs[STEPS - 1]),
+        ag_mul(u[2], total),
+    };
+    const ag_value loss = ag_sum(3, parts);
     put_gradient(&p->sum, loss, 1, k);
     put_gradient(&p->map, loss, 1, start);
     put_gradient(&p->map, loss, STEPS, x);
@@ -422,6 +427,51 @@ static void test_closures(void **state)
     free_problem(p);
 }
 
+/* Scans that the interpreter runs: a step with a comparison, one with a closure. */
+static void test_left_scans(void **state)
+{
+    (void)state;
+    size_t calls = 0;
+    const ag_closure closure = {.name = "count",
+                                .arity = 1,
+                                .forward = count_call,
+                                .backward = hand_back,
+                                .context = &calls};
+    for (int is_closure = 0; is_closure < 2; is_closure++) {
+        problem *inner = new_problem(13);
+        const ag_value *s = add_inputs(inner, &inner->each, 2);
+        const ag_value next = ag_add(ag_scale(s[0], (ag_real)0.5), ag_square(s[1]));
+        if (!is_closure)
+            (void)ag_lt(s[0], ag_constant(inner->graph, 100));
+        (void)put(&inner->map, is_closure ? ag_apply(&closure, &next) : next);
+        finish(inner);
+        ag_program *step = compile(inner, false);
+        problem *p = new_problem(14);
+        const ag_value *x = add_inputs(p, &p->each, 5);
+        ag_value end;
+        assert_int_equal(
+            ag_scan(p->graph, step, 4, 1,
+                    &(ag_scan_arrays){.state = x, .inputs = x + 1, .final_state = &end}),
+            AG_OK);
+        (void)put(&p->map, end);
+        finish(p);
+        ag_program *program = compile(p, false);
+        make_native(program, false);
+        ag_workspace *workspace = new_runner(program, true);
+        const double each[] = {1, 1, 0.5, 0.25, 2};
+        double map;
+        assert_int_equal(ag_run(program, workspace, 1, &(ag_arrays){.each = each, .map = &map}),
+                         AG_OK);
+        const double right = 1 / 16.0 + 1 / 8.0 + 0.25 / 4 + 0.0625 / 2 + 4;
+        assert_float_equal(map, is_closure ? right + 1.875 : right, 1e-12);
+        ag_workspace_free(workspace);
+        ag_program_free(program);
+        ag_program_free(step);
+        free_problem(p);
+        free_problem(inner);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -435,6 +485,7 @@ int main(void)
         cmocka_unit_test(test_second_derivatives),
         cmocka_unit_test(test_lookers),
         cmocka_unit_test(test_closures),
+        cmocka_unit_test(test_left_scans),
     };
     return cmocka_run_group_tests(tests, make_cache, remove_cache);
 }
