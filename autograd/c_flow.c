@@ -25,14 +25,14 @@ enum {
 
 /* A program at work: which numbers are doubtful. NULL: none. */
 typedef struct flow {
-    agi_memory *memory;
+    agi_c_file *file; /* whose memory it takes */
     const ag_program *program;
     const uint8_t *shared, *each;
     uint8_t *sum, *map, *uniform, *slots;
     uint8_t
         *reads; /* outputs have begun: of each slot, whether they read it while it is doubtful */
     bool multiplies; /* there is a chain */
-    bool fails;      /* somebody looks at a doubtful number, or there is no memory */
+    bool fails;      /* somebody looks at a doubtful number, or the file has failed */
 } flow;
 
 static bool is_doubtful(flow *f, agi_vector v, int64_t i)
@@ -242,16 +242,19 @@ static void follow_scan(flow *f, const agi_instruction *at)
     const size_t uniform = scan->program->once.slots, slots = scan->program->body.slots;
     const size_t n =
         info->shared_count + info->each_count + info->sum_count + info->map_count + uniform + slots;
-    uint8_t *all =
-        agi_is_scan_left(AGI_C_SINGLE, scan) ? NULL : AGI_NEW_ARRAY(f->memory, n, uint8_t);
-    if (all == NULL) {
+    if (agi_is_scan_left(AGI_C_SINGLE, scan)) {
         f->fails = true;
+        return;
+    }
+    uint8_t *all = AGI_NEW_ARRAY(f->file->memory, n, uint8_t);
+    if (all == NULL) {
+        f->fails = f->file->failed = true;
         return;
     }
     memset(all, 0, n);
     uint8_t *shared = all, *each = shared + info->shared_count;
     flow step = {
-        .memory = f->memory,
+        .file = f->file,
         .program = scan->program,
         .shared = shared,
         .each = each,
@@ -267,7 +270,7 @@ static void follow_scan(flow *f, const agi_instruction *at)
     set_results(f, at, scan, &step);
     f->multiplies = f->multiplies || step.multiplies;
     f->fails = f->fails || step.fails;
-    agi_free_array(f->memory, all, n, sizeof(*all));
+    agi_free_array(f->file->memory, all, n, sizeof(*all));
 }
 
 /* ---- Programs -------------------------------------------------------------------------------- */
@@ -328,11 +331,12 @@ void agi_find_c_doubts(agi_c_unit *unit)
     agi_memory *memory = unit->file->memory;
     uint8_t *slots = AGI_NEW_ARRAY(memory, of->slots, uint8_t);
     uint8_t *reads = AGI_NEW_ARRAY(memory, of->slots, uint8_t);
-    flow f = {.memory = memory, .program = unit->program, .slots = slots, .fails = true};
-    if (slots != NULL && reads != NULL) {
+    flow f = {.file = unit->file, .program = unit->program, .slots = slots};
+    f.fails = slots == NULL || reads == NULL;
+    unit->file->failed = unit->file->failed || f.fails;
+    if (!f.fails) {
         memset(slots, 0, of->slots);
         memset(reads, 0, of->slots);
-        f.fails = false;
     }
     for (uint32_t i = 0; i < of->count && !f.fails; i++) {
         if (f.reads == NULL && is_output(of->instructions[i].op)) {
