@@ -33,6 +33,17 @@ void agi_put_c_gate_words(agi_text *text, uint8_t gate, const char *const *opera
  * is NULL where the gate has none. */
 void agi_put_c_fold(agi_text *text, agi_c_gates *gates, uint8_t gate, uint32_t n, const char *x,
                     const char *w, const char *offset);
+/* Whether a gate of at most three operands is arithmetic, and no call of libm that takes long; or of
+ * functions that are declared for vectors. */
+bool agi_is_c_arithmetic(uint8_t gate);
+/* Whether a gate over any number is the largest of them, and nothing else. */
+bool agi_is_c_largest(uint8_t gate);
+bool agi_is_c_vector(uint8_t gate);
+void agi_declare_c_vectors(agi_text *text, const agi_c_gates *gates);
+/* Whether a NaN for the operand comes out as NaN (or the gate has no use for the operand, whatever it
+ * is), and the sign of a 0 for it makes no difference but to the sign of a 0. Of gates over any number
+ * of operands: for all of them. */
+bool agi_c_hands_on(uint8_t gate, uint32_t operand);
 /* The functions, and those of the library. */
 void agi_put_c_gates(agi_text *text, agi_c_gates *gates);
 
@@ -55,7 +66,9 @@ enum {
     AGI_C_STATE = 1024,
     AGI_C_IN = 2048, /* the other inputs */
     AGI_C_NEXT = 4096,
-    AGI_C_OUT = 8192
+    AGI_C_OUT = 8192,
+    /* no parameter: the function says whether it came upon a NaN (c_flow.c) */
+    AGI_C_BAD = 16384
 };
 
 /* What a program's functions are for. */
@@ -115,6 +128,11 @@ typedef struct agi_c_section {
     bool compares;  /* its functions return the number of a comparison, or 0 */
     size_t copies;  /* of a fold's operands, at most so many */
     size_t scratch; /* numbers, beside what scans take */
+    /* c_flow.c: chain is a product, up to the first output, which is this instruction; and of each
+     * slot, whether outputs read what may be a NaN. NULL in a step, whose users look at its results. */
+    bool multiplies;
+    uint32_t outputs;
+    uint8_t *doubts;
 } agi_c_section;
 
 /* A program in a file: a function of the caller's, or a scan's step. */
@@ -160,20 +178,19 @@ void agi_put_c_name(agi_text *text, const agi_c_unit *unit, const agi_c_section 
 struct agi_c_writer;
 bool agi_is_left(const struct agi_c_writer *w, const agi_instruction *at);
 void agi_leave(struct agi_c_writer *w, const agi_instruction *at);
+bool agi_is_scan_left(agi_c_mode mode, const agi_scan_step *scan);
+
+/* c_flow.c: whether chain can be a product in the body of a program's own code, and where to look for
+ * what comes of that. */
+void agi_find_c_doubts(agi_c_unit *unit);
+/* Before a section is put: nothing has been looked at. */
+void agi_c_renew_doubts(agi_c_section *section);
 
 /* Words for a comment, without what could end it. */
 void agi_put_c_words(agi_text *to, const char *words);
 
 /* c_scan.c: what the scans of a section take of the workspace, behind its own scratch. */
 size_t agi_measure_c_scans(agi_c_unit *unit, const agi_c_section *section);
-
-/* Whether a gate of at most three operands is arithmetic, and no call of libm that takes long; or of
- * functions that are declared for vectors. */
-bool agi_is_c_arithmetic(uint8_t gate);
-/* Whether a gate over any number is the largest of them, and nothing else. */
-bool agi_is_c_largest(uint8_t gate);
-bool agi_is_c_vector(uint8_t gate);
-void agi_declare_c_vectors(agi_text *text, const agi_c_gates *gates);
 
 /* c_names.c: the names of functions, and those that stand for closures. */
 ag_status agi_check_c_names(size_t count, const ag_c_function *functions, ag_error_details *error);
@@ -188,9 +205,10 @@ ag_status agi_refuse_c(ag_error_details *error, const char *format, ...) AGI_PRI
 
 /* emit_c.c: a unit; NULL where there is no memory. */
 agi_c_unit *agi_add_c_unit(agi_c_file *file, const ag_program *program, const char *name);
-/* The unit of a scan's step, which is added where there is none; agi_find_c_step: NULL. */
-agi_c_unit *agi_take_c_step(agi_c_file *file, const agi_scan_step *scan);
-agi_c_unit *agi_find_c_step(const agi_c_file *file, const agi_scan_step *scan);
+/* The unit of a scan's step, which is added where there is none; agi_find_c_step: NULL. multiplies: as
+ * the section's that it is for. */
+agi_c_unit *agi_take_c_step(agi_c_file *file, bool multiplies, const agi_scan_step *scan);
+agi_c_unit *agi_find_c_step(const agi_c_file *file, bool multiplies, const agi_scan_step *scan);
 /* Everything about all units, and the steps they take, that has to be known before they are put. */
 void agi_measure_c_units(agi_c_file *file);
 /* The constants and functions of a unit. */

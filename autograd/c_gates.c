@@ -125,6 +125,58 @@ void agi_declare_c_vectors(agi_text *text, const agi_c_gates *gates)
     agi_text_put(text, "\n");
 }
 
+/* What an operand at `at` of a formula is part of, from the inside out: a condition, one of several
+ * operands of a function (libm's pow(NaN, 0) is 1; functions of one give NaN), or a divisor, of which
+ * a 0's sign matters. */
+static bool is_hidden(const char *formula, const char *at)
+{
+    for (const char *end = at;;) {
+        size_t depth = 0;
+        for (; *end != '\0' && (depth > 0 || *end != ')'); end++) {
+            depth += *end == '(';
+            depth -= *end == ')';
+            if (depth == 0 && (*end == '?' || *end == ','))
+                return true;
+        }
+        const char *before = at; /* of its sign, or its function */
+        while (before > formula && before[-1] != ' ' && before[-1] != '(')
+            before--;
+        if (before - formula >= 2 && before[-1] == ' ' && before[-2] == '/')
+            return true;
+        for (depth = 0; at > formula && (depth > 0 || at[-1] != '('); at--) {
+            depth += at[-1] == ')';
+            depth -= at[-1] == '(';
+            if (depth == 0 && at[-1] == ',')
+                return true;
+        }
+        if (at == formula)
+            return false;
+        at--; /* the parenthesis around it */
+        end++;
+    }
+}
+
+bool agi_c_hands_on(uint8_t gate, uint32_t operand)
+{
+    const gate_text *of = &table[gate];
+    switch ((agi_form)agi_gate_forms[gate]) {
+    case AGI_FORM_UNARY:
+    case AGI_FORM_BINARY:
+    case AGI_FORM_TERNARY:
+        for (const char *at = strchr(of->value, '$'); at != NULL; at = strchr(at + 1, '$'))
+            if (at[1] == of->letters[operand] && is_hidden(of->value, at))
+                return false;
+        return true;
+    case AGI_FORM_NONE:
+    case AGI_FORM_VALUES:
+    case AGI_FORM_NUMBERS:
+        return strpbrk(of->step, "?/,") == NULL && strstr(of->start, "largest") == NULL &&
+               strstr(of->value, "largest") == NULL;
+    default:
+        return false;
+    }
+}
+
 /* A template without the parentheses around all of it. */
 static void put_bare(agi_text *text, agi_c_gates *gates, const gate_text *gate,
                      const char *const *operands)

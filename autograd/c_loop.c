@@ -131,7 +131,7 @@ void agi_c_enter_loop(agi_c_writer *w, uint32_t n, bool joins)
     w->loop.statements = 0;
     w->loop.rows_count = 0;
     w->loop.sums_first = w->loop.sums;
-    w->loop.writes_totals = w->loop.reads_shared = false;
+    w->loop.writes_totals = w->loop.reads_shared = w->loop.checks = false;
 }
 
 void agi_c_end_loop(agi_c_writer *w)
@@ -150,7 +150,8 @@ void agi_c_end_loop(agi_c_writer *w)
                 agi_text_put(w->out,
                              i == w->loop.sums_first ? " reduction(+ : a%" PRIu32 : ", a%" PRIu32,
                              i + 1);
-            agi_text_put(w->out, w->loop.sums > w->loop.sums_first ? ")\n" : "\n");
+            agi_text_put(w->out, "%s%s\n", w->loop.sums > w->loop.sums_first ? ")" : "",
+                         w->loop.checks ? " reduction(| : bad)" : "");
         }
         const bool is_block = w->loop.lines > 1;
         agi_text_put(&w->comment, "%" PRIu32 " numbers", n);

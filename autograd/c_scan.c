@@ -62,10 +62,10 @@ size_t agi_measure_c_scans(agi_c_unit *unit, const agi_c_section *section)
     size_t most = 0;
     for (uint32_t i = 0; i < section->section->count; i++) {
         const agi_instruction *at = &section->section->instructions[i];
-        if (at->op != AGI_OP_SCAN)
+        if (at->op != AGI_OP_SCAN || agi_is_scan_left(unit->mode, &records->scans[at->more]))
             continue;
         const agi_scan_step *scan = &records->scans[at->more];
-        const agi_c_unit *step = agi_find_c_step(unit->file, scan);
+        const agi_c_unit *step = agi_find_c_step(unit->file, section->multiplies, scan);
         if (step == NULL) /* no statement takes it */
             continue;
         const size_t need = lay_out(records, scan, step, 0).step + step->workspace;
@@ -336,7 +336,7 @@ void agi_c_put_scan(agi_c_writer *w, const agi_instruction *at)
     const agi_records *records = &w->unit->program->records;
     const agi_scan_step *scan = &records->scans[at->more];
     const ag_program_info *info = &scan->program->info;
-    const agi_c_unit *step = agi_take_c_step(w->file, scan);
+    const agi_c_unit *step = agi_take_c_step(w->file, w->section->multiplies, scan);
     if (step == NULL)
         return;
     passage p = {

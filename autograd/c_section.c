@@ -23,7 +23,9 @@ static bool is_finite(const agi_c_writer *w, agi_vector v)
 
 uint8_t agi_c_simplify(const agi_c_writer *w, uint8_t gate, agi_vector local)
 {
-    return gate == AGI_chain && is_finite(w, local) ? (uint8_t)AGI_mul : gate;
+    const bool is_product = gate == AGI_chain ? w->multiplies || is_finite(w, local)
+                                              : gate == AGI_couple && w->multiplies;
+    return is_product ? (uint8_t)AGI_mul : gate;
 }
 
 static void put_single_gate(agi_c_writer *w, const agi_instruction *at, uint32_t i)
@@ -113,8 +115,7 @@ static void put_total(agi_c_writer *w, const char *total, const char *number, bo
         agi_text_put(&w->line, "%s += factor * %s;", total, number);
 }
 
-/* Whether loops can go through numbers without having to put any into the workspace for it. */
-static bool are_in_memory(const agi_c_writer *w, agi_vector v, uint32_t n)
+bool agi_c_are_in_memory(const agi_c_writer *w, agi_vector v, uint32_t n)
 {
     for (uint32_t i = 0; v.space == AGI_SLOTS && i < n; i++) {
         const agi_c_definition *held = agi_c_definition_of(w, v.at + i * (uint32_t)v.stride);
@@ -146,6 +147,11 @@ static void put_output(agi_c_writer *w, const agi_instruction *at, uint32_t i, b
         put_total(w, to, from, at->first);
     else
         agi_text_put(&w->line, "%s = %s;", to, from);
+    if (is_loop)
+        agi_c_put_in_loop(w);
+    else
+        agi_c_end_line(w);
+    agi_c_check(w, x, is_loop ? at->n : 1, from, is_loop);
 }
 
 static void put_outputs(agi_c_writer *w, const agi_instruction *at)
@@ -153,10 +159,9 @@ static void put_outputs(agi_c_writer *w, const agi_instruction *at)
     const bool sums = at->op == AGI_OP_SUMS;
     /* totals may be the shared array, or be added to twice */
     const bool is_late = sums && (w->loop.reads_shared || w->loop.writes_totals);
-    if (at->n > AGI_C_FEW && are_in_memory(w, at->x[0], at->n)) {
+    if (at->n > AGI_C_FEW && agi_c_are_in_memory(w, at->x[0], at->n)) {
         agi_c_enter_loop(w, at->n, agi_c_can_read(w, at->n, at->x[0]) && !is_late);
         put_output(w, at, 0, true);
-        agi_c_put_in_loop(w);
         w->loop.writes_totals = w->loop.writes_totals || sums;
         return;
     }
@@ -165,7 +170,6 @@ static void put_outputs(agi_c_writer *w, const agi_instruction *at)
     for (uint32_t i = 0; i < at->n; i++) {
         agi_c_cut(w);
         put_output(w, at, i, false);
-        agi_c_end_line(w);
     }
 }
 
@@ -398,6 +402,7 @@ static void put_section(agi_c_unit *unit, agi_c_section *section, agi_text *out,
     };
     for (uint32_t i = 0; i < section->section->slots; i++)
         section->holds[i] = AGI_NO_INDEX;
+    agi_c_renew_doubts(section);
     for (uint32_t i = 0; i < section->section->count && !unit->file->failed; i++) {
         const agi_instruction *at = &section->section->instructions[i];
         const bool is_left = unit->mode != AGI_C_FILE && agi_is_left(&w, at);
@@ -407,6 +412,9 @@ static void put_section(agi_c_unit *unit, agi_c_section *section, agi_text *out,
             agi_c_open(&w);
         if (!is_left)
             agi_c_cut(&w);
+        w.multiplies = section->multiplies && i < section->outputs;
+        if (section->doubts != NULL && !w.multiplies && at->op != AGI_OP_STORE)
+            agi_c_settle(&w);
         if (is_left || !keeps_loop(at))
             agi_c_end_loop(&w);
         if (is_left)

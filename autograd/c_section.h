@@ -35,6 +35,7 @@ typedef struct agi_c_loop {
     /* Of the statement in the making: whether it may follow the loop; has to; can't, for it reads
      * memory that may be other by then. */
     bool may_follow, follows, stays;
+    bool checks; /* c_flow.c */
 } agi_c_loop;
 
 /* The function of C at work. Where there is no `out`, it is put for nothing. */
@@ -43,8 +44,10 @@ typedef struct agi_c_writer {
     agi_c_unit *unit;
     agi_c_section *section;
     agi_text *out;
-    bool bare;    /* statements alone: somebody else makes the function around them */
-    bool is_open; /* there is a function */
+    bool bare;       /* statements alone: somebody else makes the function around them */
+    bool is_open;    /* there is a function */
+    bool multiplies; /* chain is a product here */
+    bool is_settled; /* what outputs read has been looked at */
     uint32_t function, statements, defined, locals, elements;
     uint32_t depth;   /* of indentation */
     agi_text line;    /* a statement in the making */
@@ -164,8 +167,17 @@ typedef enum agi_c_supposition {
 void agi_c_suppose(agi_c_section *section, agi_c_supposition what);
 bool agi_c_is_as_supposed(agi_c_section *section);
 
-/* c_section.c: chain by a number that is finite is a product. */
+/* c_section.c: chain by a number that is finite is a product; and here all of them may be. */
 uint8_t agi_c_simplify(const agi_c_writer *w, uint8_t gate, agi_vector local);
+/* Whether loops can go through numbers without having to put any into the workspace for it. */
+bool agi_c_are_in_memory(const agi_c_writer *w, agi_vector v, uint32_t n);
+
+/* c_flow.c */
+/* n numbers, which an output reads: if one of them may be a NaN that chain would have kept out, a
+ * statement that looks at `number`; in the open loop, if they are in that. */
+void agi_c_check(agi_c_writer *w, agi_vector v, uint32_t n, const char *number, bool is_loop);
+/* Looks at all that is left, before anything is added to totals. */
+void agi_c_settle(agi_c_writer *w);
 
 /* c_sums.c */
 /* Where elements are: a row, or an index table over the workspace, "w[net_list1[j]]". */

@@ -19,6 +19,7 @@ enum {
 typedef struct term_text {
     char p[AGI_C_OPERAND], q[AGI_C_OPERAND];
     bool has_p, has_q;
+    bool chain;
 } term_text;
 
 static void put_side(agi_c_writer *w, char to[AGI_C_OPERAND], agi_vector v, int32_t step,
@@ -41,6 +42,7 @@ static void find_term(agi_c_writer *w, const agi_factors *f, uint32_t i, uint32_
     agi_vector p = f->p, q = f->q;
     term->has_p = p.space != AGI_NOWHERE;
     term->has_q = q.space != AGI_NOWHERE;
+    term->chain = f->chain && !w->multiplies;
     p.at += i * (uint32_t)p.stride + r * (uint32_t)f->p_step;
     q.at += i * (uint32_t)q.stride + r * (uint32_t)f->q_step;
     if (term->has_p)
@@ -65,11 +67,11 @@ static void put_term(agi_text *to, agi_c_gates *gates, const agi_factors *f, con
         agi_put_literal(to, &gates->library, size);
     if (is_alone)
         return;
-    const bool wraps = is_pair && !f->chain && (is_scaled || is_negative);
+    const bool wraps = is_pair && !term->chain && (is_scaled || is_negative);
     agi_text_put(to, "%s%s", is_scaled ? " * " : "", wraps ? "(" : "");
-    if (is_pair && f->chain && gates == NULL)
+    if (is_pair && term->chain && gates == NULL)
         agi_put_c_gate_words(to, AGI_chain, operands);
-    else if (is_pair && f->chain)
+    else if (is_pair && term->chain)
         agi_put_c_gate(to, gates, AGI_chain, operands);
     else if (is_pair)
         agi_text_put(to, "%s * %s", term->p, term->q);
@@ -124,6 +126,7 @@ static void find_loop_term(agi_c_writer *w, const agi_factors *f, uint32_t r, te
     q.at += r * (uint32_t)f->q_step;
     term->has_p = p.space != AGI_NOWHERE;
     term->has_q = q.space != AGI_NOWHERE;
+    term->chain = f->chain && !w->multiplies;
     if (term->has_p)
         agi_c_put_element_of(w, term->p, p);
     if (term->has_q)
@@ -432,7 +435,7 @@ static void put_dot_rows(agi_c_writer *w, const agi_affine *a, uint32_t first, u
         matrix.stride *= rows;
         agi_c_put_place(texts[0], matrix, 'i', a->column_stride, 'j');
         agi_text_put(&w->line, "a%" PRIu32 " += ", r);
-        if (a->chain)
+        if (a->chain && !w->multiplies)
             agi_put_c_gate(&w->line, &w->file->gates, AGI_chain, operands);
         else
             agi_text_put(&w->line, "%s * %s", texts[0], x);
@@ -542,7 +545,7 @@ const char *agi_c_find_addition(agi_c_writer *w, bool is_first)
 static void put_native_outer(agi_c_writer *w, const agi_outer *o, const char *row,
                              const char *column, const char *total)
 {
-    const char *upstream_row[] = {"a", column}, *upstream_column[] = {column, "a"};
+    const char *upstream_column[] = {column, "a"};
     agi_c_use(w, AGI_C_SET);
     for (int sets = o->first; sets >= 0; sets--) {
         agi_c_put_line(w, !o->first ? "{" : sets ? "if (set) {" : "else {");
@@ -555,17 +558,29 @@ static void put_native_outer(agi_c_writer *w, const agi_outer *o, const char *ro
         }
         agi_text_put(&w->line, "%s;", row);
         agi_c_end_line(w);
+        if (o->chain == AGI_CHAIN_A) { /* the rule for a whole row */
+            agi_c_put_line(w, "if (a != 0)");
+            w->depth++;
+        }
         agi_c_put_simd(w, NULL);
         agi_c_begin_loop(w, 'j', o->k, false);
         agi_text_put(&w->line, "%s%s", total, sets ? AGI_C_SETS : AGI_C_ADDS);
-        if (o->chain != AGI_CHAIN_NONE)
-            agi_put_c_gate(&w->line, &w->file->gates, AGI_chain,
-                           o->chain == AGI_CHAIN_A ? upstream_row : upstream_column);
+        if (o->chain == AGI_CHAIN_B)
+            agi_put_c_gate(&w->line, &w->file->gates, AGI_chain, upstream_column);
         else
             agi_text_put(&w->line, "a * %s", column);
         agi_text_put(&w->line, ";");
         agi_c_end_line(w);
-        w->depth -= 2;
+        w->depth--;
+        if (o->chain == AGI_CHAIN_A && sets) {
+            w->depth--;
+            agi_c_put_line(w, "else");
+            w->depth++;
+            agi_c_begin_loop(w, 'j', o->k, false);
+            agi_c_put_line(w, "%s = %s;", total, agi_c_zero(w));
+            w->depth--;
+        }
+        w->depth -= o->chain == AGI_CHAIN_A ? 2 : 1;
         agi_c_put_line(w, "}");
         w->depth--;
         agi_c_put_line(w, "}");
@@ -575,6 +590,8 @@ static void put_native_outer(agi_c_writer *w, const agi_outer *o, const char *ro
 void agi_c_put_outer(agi_c_writer *w, const agi_instruction *at)
 {
     agi_outer o = w->unit->program->records.outer[at->more];
+    if (w->multiplies)
+        o.chain = AGI_CHAIN_NONE;
     agi_c_elements a = agi_c_find_elements(w, &o.a), b = {.list = ""};
     if (o.b_each == AGI_NO_INDEX)
         b = agi_c_find_elements(w, &o.b);

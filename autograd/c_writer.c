@@ -199,7 +199,7 @@ static void put_call(agi_c_writer *w)
 {
     const uint16_t uses = w->section->uses[w->function - 1];
     agi_text *calls = &w->section->calls;
-    agi_text_put(calls, "    ");
+    agi_text_put(calls, (uses & AGI_C_BAD) != 0 ? "    if (" : "    ");
     agi_put_c_name(calls, w->unit, w->section, w->function - 1);
     agi_text_put(calls, "(");
     const char *between = "";
@@ -212,7 +212,7 @@ static void put_call(agi_c_writer *w)
                          parameters[i].name);
             between = ", ";
         }
-    agi_text_put(calls, ");\n");
+    agi_text_put(calls, (uses & AGI_C_BAD) != 0 ? ") != 0)\n        return 1;\n" : ");\n");
 }
 
 void agi_c_open(agi_c_writer *w)
@@ -228,11 +228,16 @@ void agi_c_open(agi_c_writer *w)
         agi_c_use(w, AGI_C_LANES);
     if (w->out == NULL || w->bare)
         return;
-    agi_text_put(w->out, "static %s ", w->section->compares ? "int" : "void");
+    const uint16_t uses = w->section->uses[w->function];
+    const bool looks = (uses & AGI_C_BAD) != 0;
+    agi_text_put(w->out, "static %s ", w->section->compares || looks ? "int" : "void");
     agi_put_c_name(w->out, w->unit, w->section, w->function);
     agi_text_put(w->out, "(");
-    agi_put_c_parameters(w->out, w->unit, w->section->uses[w->function]);
+    agi_put_c_parameters(w->out, w->unit, uses);
     agi_text_put(w->out, ")\n{\n");
+    if (looks) /* as wide as a number, for vectors */
+        agi_text_put(w->out, "    %s bad = 0; /* whether there is a NaN */\n",
+                     w->file->gates.library.use_float ? "int" : "long long");
     if (w->unit->mode == AGI_C_ALL_LANES)
         agi_text_put(w->out, "#pragma omp simd\n    for (size_t l = 0; l < lanes; l++) {\n");
 }
@@ -246,8 +251,10 @@ void agi_c_close(agi_c_writer *w)
     w->function++;
     if (w->out == NULL || w->bare)
         return;
+    const bool looks = (w->section->uses[w->function - 1] & AGI_C_BAD) != 0;
     agi_text_put(w->out, "%s}\n\n",
                  w->unit->mode == AGI_C_ALL_LANES ? "    }\n"
+                 : looks                          ? "    return bad != 0;\n"
                  : w->section->compares           ? "    return 0;\n"
                                                   : "");
     if (w->unit->mode != AGI_C_FILE)

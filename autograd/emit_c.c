@@ -22,6 +22,7 @@ enum {
 static bool open_section(agi_c_file *file, agi_c_section *section, const agi_section *of)
 {
     section->section = of;
+    section->outputs = AGI_NO_INDEX;
     section->calls.memory = file->memory;
     section->holds = AGI_NEW_ARRAY(file->memory, of->slots, uint32_t);
     section->places = AGI_NEW_ARRAY(file->memory, of->slots, uint32_t);
@@ -38,6 +39,7 @@ static void close_section(agi_c_file *file, agi_c_section *section)
     const uint32_t slots = section->section->slots;
     agi_free_array(file->memory, section->holds, slots, sizeof(*section->holds));
     agi_free_array(file->memory, section->places, slots, sizeof(*section->places));
+    agi_free_array(file->memory, section->doubts, slots, sizeof(*section->doubts));
     agi_text_free(&section->calls);
     agi_memory_release(file->memory, section->definitions,
                        section->definitions_capacity * sizeof(*section->definitions));
@@ -109,20 +111,21 @@ static uint32_t find_saved(const ag_program *program, uint32_t state_count)
     return AGI_NO_INDEX;
 }
 
-agi_c_unit *agi_find_c_step(const agi_c_file *file, const agi_scan_step *scan)
+agi_c_unit *agi_find_c_step(const agi_c_file *file, bool multiplies, const agi_scan_step *scan)
 {
     for (uint32_t i = 0; i < file->units_count; i++) {
         agi_c_unit *unit = file->units[i];
         if (unit->is_step && unit->program == scan->program &&
-            unit->state_count == scan->state_count && unit->is_never_taken == (scan->steps == 0))
+            unit->state_count == scan->state_count && unit->is_never_taken == (scan->steps == 0) &&
+            unit->body.multiplies == multiplies)
             return unit;
     }
     return NULL;
 }
 
-agi_c_unit *agi_take_c_step(agi_c_file *file, const agi_scan_step *scan)
+agi_c_unit *agi_take_c_step(agi_c_file *file, bool multiplies, const agi_scan_step *scan)
 {
-    agi_c_unit *step = agi_find_c_step(file, scan);
+    agi_c_unit *step = agi_find_c_step(file, multiplies, scan);
     if (step != NULL)
         return step;
     uint32_t steps = 1;
@@ -138,6 +141,7 @@ agi_c_unit *agi_take_c_step(agi_c_file *file, const agi_scan_step *scan)
     step->is_never_taken = scan->steps == 0;
     step->state_count = scan->state_count;
     step->saved = find_saved(scan->program, scan->state_count);
+    step->once.multiplies = step->check.multiplies = step->body.multiplies = multiplies;
     return step;
 }
 

@@ -28,7 +28,7 @@ static void put_entry(agi_c_file *file, agi_text *to, const agi_c_unit *unit, co
     if (section->section->count == 0 ||
         (unit->mode == AGI_C_SINGLE && section->uses_count > MOST_FUNCTIONS))
         return;
-    agi_text_put(to, "void %s_run_%s(", unit->name, name);
+    agi_text_put(to, "int %s_run_%s(", unit->name, name);
     agi_put_template(to, &file->gates.library,
                      "const real *shared, const real *each, real *sum, real *map,\n"
                      "    const real *uniform, real *w, int set, double by, size_t lanes,\n"
@@ -38,7 +38,7 @@ static void put_entry(agi_c_file *file, agi_text *to, const agi_c_unit *unit, co
                      "    (void)set, (void)factor, (void)lanes, (void)run, (void)context;\n",
                      "", NULL);
     agi_text_append(to, section->calls.chars, section->calls.count);
-    agi_text_put(to, "}\n\n");
+    agi_text_put(to, "    return 0;\n}\n\n");
     to->failed = to->failed || section->calls.failed;
 }
 
@@ -57,6 +57,7 @@ static ag_status write_text(agi_c_file *file, const ag_program *program, agi_tex
         return fail_memory(error);
     single->mode = AGI_C_SINGLE;
     lanes->mode = AGI_C_ALL_LANES;
+    agi_find_c_doubts(single);
     agi_measure_c_units(file);
     for (uint32_t i = file->units_count; i-- > 0 && !file->failed;)
         agi_put_c_unit(file, file->units[i]);
@@ -192,10 +193,12 @@ void agi_run_native(const agi_native_section *native, const agi_section *section
 {
     agi_native_code *code = frame->lanes == 1 ? native->single : native->lanes;
     context c = {section, frame};
-    if (code == NULL)
-        frame->kernels->execute(section, frame);
-    else
-        code(frame->shared, frame->each, frame->totals, frame->map, frame->uniform, frame->slots,
-             frame->scale == 0 && !frame->add, frame->scale == 0 ? 1 : frame->scale, frame->lanes,
-             run_instruction, &c);
+    if (code != NULL) {
+        if (code(frame->shared, frame->each, frame->totals, frame->map, frame->uniform,
+                 frame->slots, frame->scale == 0 && !frame->add,
+                 frame->scale == 0 ? 1 : frame->scale, frame->lanes, run_instruction, &c) == 0)
+            return;
+        frame->imported = NULL; /* it has written where they are */
+    }
+    frame->kernels->execute(section, frame);
 }

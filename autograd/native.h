@@ -8,10 +8,11 @@
 #include "code.h"
 
 /* Runs a section. Slots are w; with `set`, a total is what the section adds up, else factor times
- * that is added to it. run(context, i) runs instruction i by the interpreter. */
-typedef void agi_native_code(const void *shared, const void *each, void *sum, void *map,
-                             const void *uniform, void *w, int set, double factor, size_t lanes,
-                             void (*run)(void *context, size_t instruction), void *context);
+ * that is added to it. run(context, i) runs instruction i by the interpreter. Not 0: nothing was
+ * added to totals, and the interpreter has to run the section (c_flow.c). */
+typedef int agi_native_code(const void *shared, const void *each, void *sum, void *map,
+                            const void *uniform, void *w, int set, double factor, size_t lanes,
+                            void (*run)(void *context, size_t instruction), void *context);
 
 /* NULL for a section that is left to the interpreter. */
 typedef struct agi_native_section {

@@ -30,10 +30,19 @@ static bool is_short_sum(const agi_records *records, const agi_instruction *at)
     return terms <= AGI_C_FEW_TERMS;
 }
 
-/* A step with closures or with comparisons that are looked at has no C of its own. */
-static bool is_plain_scan(const agi_scan_step *scan)
+static bool has_closures(const agi_records *records)
 {
-    return !scan->check && scan->program->records.closures_count == 0;
+    bool has = records->closures_count > 0;
+    for (uint32_t i = 0; i < records->scans_count && !has; i++)
+        has = has_closures(&records->scans[i].program->records);
+    return has;
+}
+
+/* A step with closures or with comparisons that are looked at has no C of its own. */
+bool agi_is_scan_left(agi_c_mode mode, const agi_scan_step *scan)
+{
+    return mode == AGI_C_ALL_LANES ||
+           (mode == AGI_C_SINGLE && (scan->check || has_closures(&scan->program->records)));
 }
 
 bool agi_is_left(const agi_c_writer *w, const agi_instruction *at)
@@ -44,7 +53,7 @@ bool agi_is_left(const agi_c_writer *w, const agi_instruction *at)
                !(at->op == AGI_OP_PRODUCTS ? is_short_sum(records, at)
                                            : is_plain_gate(at->op) && agi_is_c_arithmetic(at->op));
     if (at->op == AGI_OP_SCAN)
-        return !is_plain_scan(&records->scans[at->more]);
+        return agi_is_scan_left(w->unit->mode, &records->scans[at->more]);
     if (is_plain_gate(at->op))
         return at->n >= MANY && !(w->file->has_vector_functions ? agi_is_c_vector(at->op)
                                                                 : agi_is_c_arithmetic(at->op));

@@ -4,37 +4,17 @@
  * nets, scans, batches of every kind, in double and in float, on any number of threads.
  */
 #define _DEFAULT_SOURCE /* mkdtemp */
+#include "native_testing.h"
 #include "random_problem.h"
 
 #include <float.h>
-#include <unistd.h>
-
-static char cache[40];
-
-static int make_cache(void **state)
-{
-    (void)state;
-    (void)snprintf(cache, sizeof(cache), "/tmp/wengert-native-XXXXXX");
-    return mkdtemp(cache) == NULL;
-}
-
-static int remove_cache(void **state)
-{
-    char command[80];
-    (void)state;
-    (void)snprintf(command, sizeof(command), "rm -rf %s", cache);
-    return system(command);
-}
 
 /* Own code for both number types, and runs of it. */
 static void check_native(problem *p, source from)
 {
     ag_program *program = compile(p, false);
     for (int is_float = 0; is_float < 2; is_float++) {
-        ag_error_details error;
-        const ag_native_options options = {.use_float = is_float, .cache = cache};
-        if (ag_native(program, &options, &error) != AG_OK)
-            fail_msg("%s", error.message);
+        make_native(program, is_float);
         for (size_t i = 0; i < sizeof(batch_sizes) / sizeof(*batch_sizes); i++) {
             batch b = new_batch(p, batch_sizes[i], from, is_float);
             run_recorded(&b);
@@ -189,24 +169,23 @@ static void test_net(void **state)
  * to a number is in no graph. Numbers are about 1. */
 static void compare_with_interpreter(problem *p)
 {
-    ag_program *programs[] = {compile(p, false), compile(p, false)};
+    ag_program *program = compile(p, false);
     for (int is_float = 0; is_float < 2; is_float++) {
-        const ag_native_options options = {.use_float = is_float, .cache = cache};
-        assert_int_equal(ag_native(programs[0], &options, NULL), AG_OK);
+        make_native(program, is_float);
         for (size_t i = 0; i < sizeof(batch_sizes) / sizeof(*batch_sizes); i++) {
             batch b = new_batch(p, batch_sizes[i], (source){-1, 1, 0}, is_float);
             results r[] = {new_results(&b), new_results(&b)};
             for (size_t k = 0; k < 2; k++) {
-                ag_workspace *workspace = ag_workspace_new(programs[k], NULL, NULL);
+                ag_workspace *workspace = new_runner(program, k == 0);
                 const ag_arrays arrays = {.shared = b.shared,
                                           .each = b.each,
                                           .sum = r[k].sum,
                                           .map = r[k].map,
                                           .once = r[k].once};
-                assert_int_equal(is_float ? run_in_float(programs[k], workspace, &b, r[k].sum,
-                                                         r[k].map, r[k].once)
-                                          : ag_run(programs[k], workspace, b.n, &arrays),
-                                 AG_OK);
+                assert_int_equal(
+                    is_float ? run_in_float(program, workspace, &b, r[k].sum, r[k].map, r[k].once)
+                             : ag_run(program, workspace, b.n, &arrays),
+                    AG_OK);
                 ag_workspace_free(workspace);
             }
             const double tolerance = is_float ? 1e-4 : 1e-12;
@@ -219,8 +198,7 @@ static void compare_with_interpreter(problem *p)
             free_batch(&b);
         }
     }
-    ag_program_free(programs[0]);
-    ag_program_free(programs[1]);
+    ag_program_free(program);
 }
 
 static void test_scan(void **state)
