@@ -537,8 +537,8 @@ static ag_status compile(build *b)
 static ag_status load(build *b, const char *directory)
 {
     char path[PATH_SIZE];
-    (void)join_path(path, directory, "object.so");
-    b->loaded = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    b->loaded =
+        join_path(path, directory, "object.so") ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : NULL;
     if (b->loaded != NULL)
         return AG_OK;
     const char *why = dlerror();
