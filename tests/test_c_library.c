@@ -124,11 +124,11 @@ static void compile(const build *b, const char *variable, const char *standard, 
 {
     const char *compiler = getenv(variable);
     char command[1000];
-    const int n = snprintf(
-        command, sizeof(command),
-        "cd %s && %s -O2 -fPIC " SAME_ARITHMETIC " -Wall -Wextra -Wpedantic -Wshadow "
-        "-Wconversion -Wdouble-promotion -Werror %s library.c %s 2>&1",
-        b->directory, compiler, standard, output);
+    const int n =
+        snprintf(command, sizeof(command),
+                 "cd %s && %s -O2 -fPIC " SAME_ARITHMETIC " -Wall -Wextra -Wpedantic -Wshadow "
+                 "-Wconversion -Wdouble-promotion -Werror %s library.c %s 2>&1",
+                 b->directory, compiler, standard, output);
     assert_in_range(n, 1, sizeof(command) - 1);
     if (system(command) == 0)
         return;
