@@ -140,7 +140,7 @@ static void rest(void)
 static void shuffle(size_t n, size_t *order, uint64_t *state)
 {
     for (size_t i = n; i-- > 1;) {
-        const size_t j = next_random(state) % (i + 1), held = order[i];
+        const size_t j = (size_t)(next_random(state) % (i + 1)), held = order[i];
         order[i] = order[j];
         order[j] = held;
     }

@@ -380,7 +380,7 @@ static void test_entries_broken(void **state)
 
     FILE *file = fopen(path, "r+"); /* as long as it was */
     assert_non_null(file);
-    assert_int_equal(fseek(file, info.st_size / 2, SEEK_SET), 0);
+    assert_int_equal(fseek(file, (long)(info.st_size / 2), SEEK_SET), 0);
     assert_int_equal(fputs("something else", file) >= 0, 1);
     assert_int_equal(fclose(file), 0);
     check_answer(p, &options);
