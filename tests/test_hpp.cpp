@@ -48,6 +48,8 @@ extern "C" {
 #include <cmocka.h>
 }
 
+#include "numeric_templates.h"
+
 using wengert::real;
 using wengert::value;
 
@@ -408,6 +410,12 @@ void test_templates_for_double(void **)
     check_function(interpolation(), {1.625});
     check_function(geometry(), {1.75, -2.5, 0.75});
     check_function(poisson_log_likelihood(), {2.5, 0.75});
+    check_function(rays::image(), {0.125, 0.5, 1.125, -0.375});
+    check_function(options::book(), {1.0625, 0.03125, 0.25, 0.75});
+    check_function(oscillators::van_der_pol(), {1.5, 0.25, -0.25});
+    check_function(equations::system(), {0.25, -0.25, 1.5, 0.75});
+    check_function(clusters::means(), {0.5, 0.375, -0.5, 0.25, 0.125, -0.75});
+    check_function(holders(), {0.75, 1.25});
 }
 
 void test_singular_matrix_needs_no_pivot(void **)

@@ -10,6 +10,7 @@
 #include "gradbench.h"
 
 #include "bench.h"
+#include "hand_workloads.h"
 
 #include <stdlib.h>
 
@@ -77,6 +78,20 @@ static void record_program(ag_graph *graph, const void *self, const ag_value *a,
     free(e.minors);
 }
 
+static bool evaluate_hand(void *state, const gb_task *task, double *output, gb_error *error)
+{
+    const det_input *input = task->input;
+    const bool gradient = task->function == GRADIENT;
+    const double value = hand_det(input->size, input->a.numbers, gradient ? output : NULL);
+    if (!gradient)
+        output[0] = value;
+    (void)state;
+    (void)error;
+    return true;
+}
+
+static const gb_way hand = {"hand", NULL, evaluate_hand, NULL};
+
 static bool read_input(const json_t *json, void *self, gb_error *error)
 {
     det_input *input = self;
@@ -112,7 +127,7 @@ static json_t *write_output(const void *self, int function, const double *output
 const gb_workload det_workload = {
     .name = "det",
     .functions = {[PRIMAL] = "primal", [GRADIENT] = "gradient"},
-    .ways = {&gb_function_program, &gb_function_flat, &gb_function_tape},
+    .ways = {&gb_function_program, &gb_function_flat, &gb_function_tape, &hand},
     .input_size = sizeof(det_input),
     .read = read_input,
     .make = make_input,

@@ -11,6 +11,7 @@
 #include "gradbench.h"
 
 #include "bench.h"
+#include "hand_workloads.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -176,6 +177,21 @@ static bool evaluate_tape(void *state, const gb_task *task, double *output, gb_e
 static const gb_way program = {"program", prepare_program, evaluate_program, free_state};
 static const gb_way tape = {"tape", prepare_tape, evaluate_tape, free_state};
 
+static bool evaluate_hand(void *state, const gb_task *task, double *output, gb_error *error)
+{
+    const kmeans_input *input = task->input;
+    const bool direction = task->function == DIR;
+    const double cost = hand_kmeans(input->n, input->k, input->d, input->points, input->centroids,
+                                    direction ? output : NULL);
+    if (!direction)
+        output[0] = cost;
+    (void)state;
+    (void)error;
+    return true;
+}
+
+static const gb_way hand = {"hand", NULL, evaluate_hand, NULL};
+
 /* ---- Input and output ------------------------------------------------------------------------ */
 
 static bool read_input(const json_t *json, void *self, gb_error *error)
@@ -227,7 +243,7 @@ static json_t *write_output(const void *self, int function, const double *output
 const gb_workload kmeans_workload = {
     .name = "kmeans",
     .functions = {[COST] = "cost", [DIR] = "dir"},
-    .ways = {&program, &tape},
+    .ways = {&program, &tape, &hand},
     .input_size = sizeof(kmeans_input),
     .read = read_input,
     .make = make_input,

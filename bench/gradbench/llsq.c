@@ -9,6 +9,7 @@
 #include "gradbench.h"
 
 #include "bench.h"
+#include "hand_workloads.h"
 
 #include <stdlib.h>
 
@@ -43,6 +44,21 @@ static void number_places(llsq_input *input)
     for (size_t i = 0; i < input->n; i++)
         input->places[i] = (double)i;
 }
+
+static bool evaluate_hand(void *state, const gb_task *task, double *output, gb_error *error)
+{
+    const llsq_input *input = task->input;
+    const bool gradient = task->function == GRADIENT;
+    const double value =
+        hand_llsq(input->x.count, input->n, input->x.numbers, gradient ? output : NULL);
+    if (!gradient)
+        output[0] = value;
+    (void)state;
+    (void)error;
+    return true;
+}
+
+static const gb_way hand = {"hand", NULL, evaluate_hand, NULL};
 
 static bool read_input(const json_t *json, void *self, gb_error *error)
 {
@@ -97,7 +113,7 @@ static json_t *write_output(const void *self, int function, const double *output
 const gb_workload llsq_workload = {
     .name = "llsq",
     .functions = {[PRIMAL] = "primal", [GRADIENT] = "gradient"},
-    .ways = {&gb_total_program, &gb_total_tape},
+    .ways = {&gb_total_program, &gb_total_tape, &hand},
     .input_size = sizeof(llsq_input),
     .read = read_input,
     .make = make_input,

@@ -6,6 +6,8 @@
  */
 #include "gradbench.h"
 
+#include "hand_workloads.h"
+
 enum {
     PRIMAL,
     GRADIENT
@@ -22,6 +24,20 @@ static void record(ag_graph *graph, const void *self, const ag_value *x, ag_valu
         sum = ag_add(sum, ag_exp(ag_sub(x[i], largest)));
     values[0] = ag_add(largest, ag_log(sum));
 }
+
+static bool evaluate_hand(void *state, const gb_task *task, double *output, gb_error *error)
+{
+    const gb_list *input = task->input;
+    const bool gradient = task->function == GRADIENT;
+    const double value = hand_lse(input->count, input->numbers, gradient ? output : NULL);
+    if (!gradient)
+        output[0] = value;
+    (void)state;
+    (void)error;
+    return true;
+}
+
+static const gb_way hand = {"hand", NULL, evaluate_hand, NULL};
 
 static bool read_input(const json_t *json, void *self, gb_error *error)
 {
@@ -49,7 +65,7 @@ static json_t *write_output(const void *self, int function, const double *output
 const gb_workload lse_workload = {
     .name = "lse",
     .functions = {[PRIMAL] = "primal", [GRADIENT] = "gradient"},
-    .ways = {&gb_function_program, &gb_function_tape},
+    .ways = {&gb_function_program, &gb_function_tape, &hand},
     .input_size = sizeof(gb_list),
     .read = read_input,
     .make = make_input,

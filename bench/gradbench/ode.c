@@ -7,6 +7,7 @@
 #include "gradbench.h"
 
 #include "bench.h"
+#include "hand_workloads.h"
 
 #include <stdlib.h>
 
@@ -93,6 +94,19 @@ static void record_program(ag_graph *graph, const void *self, const ag_value *x,
     free(room);
 }
 
+static bool evaluate_hand(void *state, const gb_task *task, double *output, gb_error *error)
+{
+    const ode_input *input = task->input;
+    const bool gradient = task->function == GRADIENT;
+    hand_ode(input->x.count, input->steps, input->x.numbers, gradient ? NULL : output,
+             gradient ? output : NULL);
+    (void)state;
+    (void)error;
+    return true;
+}
+
+static const gb_way hand = {"hand", NULL, evaluate_hand, NULL};
+
 static bool read_input(const json_t *json, void *self, gb_error *error)
 {
     ode_input *input = self;
@@ -125,7 +139,7 @@ static json_t *write_output(const void *self, int function, const double *output
 const gb_workload ode_workload = {
     .name = "ode",
     .functions = {[PRIMAL] = "primal", [GRADIENT] = "gradient"},
-    .ways = {&gb_function_program, &gb_function_flat, &gb_function_tape},
+    .ways = {&gb_function_program, &gb_function_flat, &gb_function_tape, &hand},
     .input_size = sizeof(ode_input),
     .read = read_input,
     .make = make_input,
