@@ -195,6 +195,8 @@ bool gb_read_whole_list(const json_t *input, const char *field, gb_list *list, g
 void gb_make_list(gb_list *list, size_t count, uint64_t *random);
 const double *gb_find_list(const void *input, size_t *count);
 void gb_clear_list(void *input);
+/* Appends what has been read to a list, and frees it; false if it is NULL. */
+bool gb_append(gb_list *list, size_t count, double *read);
 
 /* Lists, and lists of lists, from numbers. (A single number is json_real.) */
 json_t *gb_write_list(size_t count, const double *numbers);
