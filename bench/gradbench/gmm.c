@@ -72,7 +72,7 @@ static ag_value record_term(size_t d, const component *c, const ag_value *x, boo
 {
     ag_value *difference = bench_allocate(2 * d, sizeof(*difference)), *product = difference + d;
     for (size_t i = 0; i < d; i++)
-        difference[i] = ag_sub(x[i], c->mu[i]);
+        difference[i] = ag_sub(c->mu[i], x[i]);
     for (size_t i = 0; i < d; i++) {
         const size_t columns = full ? d : i;
         product[i] = ag_mul(ag_exp(c->q[i]), difference[i]);
