@@ -100,28 +100,30 @@ static ag_value record_normalisation(size_t d, ag_value m, ag_value gamma)
     return sum;
 }
 
-/* What one component's parameters add by themselves; of prior, m and gamma. */
-static ag_value record_prior(size_t d, const component *c, const ag_value *prior)
+/* What one component's parameters add by themselves, but for that; of prior, m and gamma. */
+static ag_value record_prior(size_t d, const component *c, const ag_value *prior, bool full)
 {
-    const ag_value m = prior[0], gamma = prior[1];
-    ag_value squares = ag_constant(m.graph, 0);
+    ag_value squares = ag_constant(prior->graph, 0);
     for (size_t i = 0; i < d; i++) {
+        const size_t columns = full ? d : i;
+        const ag_value *row = c->matrix + i * d;
         squares = ag_add(squares, ag_square(ag_exp(c->q[i])));
-        for (size_t j = 0; j < i; j++)
-            squares = ag_add(squares, ag_square(c->matrix[i * d + j]));
+        if (columns > 0)
+            squares = ag_add(squares, ag_dot(columns, row, row));
     }
-    const ag_value weight = ag_scale(ag_square(gamma), (ag_real)-0.5);
-    return ag_add(ag_add(ag_mul(weight, squares), ag_mul(m, ag_sum(d, c->q))),
-                  record_normalisation(d, m, gamma));
+    const ag_value weight = ag_scale(ag_square(prior[1]), (ag_real)-0.5);
+    return ag_add(ag_mul(weight, squares), ag_mul(prior[0], ag_sum(d, c->q)));
 }
 
-/* And all components together. */
-static ag_value record_mixing(const gmm_input *input, const ag_value *alpha)
+/* And what is the same for all components, or depends on alpha alone. */
+static ag_value record_mixing(const gmm_input *input, const ag_value *alpha, const ag_value *prior)
 {
     const double log_2pi = 1.83787706640934548356;
     const double n = (double)input->n, d = (double)input->d;
-    return ag_shift(ag_scale(ag_logsumexp(input->k, alpha), (ag_real)-n),
-                    (ag_real)(-n * d / 2 * log_2pi));
+    const ag_value normalisation = record_normalisation(input->d, prior[0], prior[1]);
+    const ag_value sum = ag_sub(ag_scale(normalisation, (ag_real)input->k),
+                                ag_scale(ag_logsumexp(input->k, alpha), (ag_real)n));
+    return ag_shift(sum, (ag_real)(-n * d / 2 * log_2pi));
 }
 
 /* ---- Recorded for one sample ----------------------------------------------------------------- */
@@ -165,11 +167,12 @@ static ag_value record_once(ag_graph *graph, const void *self, const ag_value *s
     const gmm_input *input = self;
     const size_t d = input->d;
     ag_value *matrix = bench_allocate(d * d, sizeof(*matrix));
-    ag_value sum = record_mixing(input, shared);
+    const ag_value *prior = shared + count_parameters(input);
+    ag_value sum = record_mixing(input, shared, prior);
     (void)graph;
     for (size_t i = 0; i < input->k; i++) {
         const component c = find_shared(input, shared, i, matrix);
-        sum = ag_add(sum, record_prior(d, &c, shared + count_parameters(input)));
+        sum = ag_add(sum, record_prior(d, &c, prior, false));
     }
     free(matrix);
     return sum;
@@ -193,10 +196,11 @@ typedef struct gmm_programs {
     /* shared: a component, and m and gamma; each: a sample, and how the sum changes with the term.
      * map: the term, and once what the component adds; or their gradients, sum and once. */
     gb_program term, gradient;
-    /* shared: alpha; each: terms. sum: the logsumexp; map: its gradient; once: what alpha adds, and
+    /* shared: alpha, m and gamma; each: terms. sum: the logsumexp; map: its gradient; once: what alpha adds, and
      * the gradient of that. */
     gb_program mixing;
     double *shared, *each; /* of a component */
+    double *mixing_shared; /* k + 2 */
     double *terms, *mixed; /* n x k: terms, and what is made of them */
     double *row;           /* n: the terms of one component */
     double *sum, *once;
@@ -210,6 +214,7 @@ static void free_programs(void *state)
     gb_close_program(&s->mixing);
     free(s->shared);
     free(s->each);
+    free(s->mixing_shared);
     free(s->terms);
     free(s->mixed);
     free(s->row);
@@ -230,7 +235,7 @@ static bool compile_component(const gb_task *task, bool derived, gb_program *pro
     gb_make_variables(graph, d + 1, NULL, each);
     const component c = find_component(d, shared);
     sum[0] = record_term(d, &c, each, true);
-    once[0] = record_prior(d, &c, shared + n);
+    once[0] = record_prior(d, &c, shared + n, true);
     if (derived) {
         (void)ag_gradient(ag_mul(each[d], sum[0]), n, shared, sum);
         (void)ag_gradient(once[0], n, shared, once);
@@ -257,18 +262,18 @@ static bool compile_mixing(const gb_task *task, gb_program *program, gb_error *e
 {
     const gmm_input *input = task->input;
     const size_t k = input->k;
-    ag_value *alpha = bench_allocate(4 * k + 1, sizeof(*alpha)), *terms = alpha + k,
+    ag_value *alpha = bench_allocate(4 * k + 3, sizeof(*alpha)), *terms = alpha + k + 2,
              *map = terms + k, *once = map + k, sum;
     ag_graph *graph = ag_graph_new(NULL);
-    gb_make_variables(graph, k, NULL, alpha);
+    gb_make_variables(graph, k + 2, NULL, alpha);
     gb_make_variables(graph, k, NULL, terms);
     sum = ag_logsumexp(k, terms);
-    once[0] = record_mixing(input, alpha);
+    once[0] = record_mixing(input, alpha, alpha + k);
     (void)ag_gradient(sum, k, terms, map);
     (void)ag_gradient(once[0], k, alpha, once + 1);
     const ag_signature signature = {
         .shared = alpha,
-        .shared_count = k,
+        .shared_count = k + 2,
         .each = terms,
         .each_count = k,
         .sum = &sum,
@@ -291,6 +296,7 @@ static void *prepare_programs(const gb_task *task, gb_error *error)
     gmm_programs *s = bench_allocate(1, sizeof(*s));
     s->shared = bench_allocate(count + 2, sizeof(double));
     s->each = bench_allocate(n * (d + 1), sizeof(double));
+    s->mixing_shared = bench_allocate(k + 2, sizeof(double));
     s->terms = bench_allocate(n * k, sizeof(double));
     s->mixed = bench_allocate(n * k, sizeof(double));
     s->row = bench_allocate(n, sizeof(double));
@@ -372,12 +378,15 @@ static bool evaluate_programs(void *state, const gb_task *task, double *output, 
             s->terms[i * k + j] = s->row[i];
     }
     const ag_arrays mixing = {
-        .shared = input->shared.numbers,
+        .shared = s->mixing_shared,
         .each = s->terms,
         .sum = s->sum,
         .map = s->mixed,
         .once = mixing_once,
     };
+    memcpy(s->mixing_shared, input->shared.numbers, k * sizeof(double));
+    memcpy(s->mixing_shared + k, input->shared.numbers + count_parameters(input),
+           2 * sizeof(double));
     if (!gb_run(&s->mixing, n, &mixing, error))
         return false;
     if (task->function == OBJECTIVE) {
