@@ -157,6 +157,11 @@ static void absorb(agi_plan *plan, const candidates *c, const agi_block *block)
         }
 }
 
+static uint64_t count_elements(const agi_block *block)
+{
+    return (uint64_t)block->m * block->k;
+}
+
 /* A product that a gate uses, too, such as one of a diagonal, is computed again in a block where
  * most are not. */
 static bool is_mostly_alone(const candidates *c, const agi_block *block)
@@ -165,13 +170,28 @@ static bool is_mostly_alone(const candidates *c, const agi_block *block)
     for (uint32_t i = 0; i < block->m; i++)
         for (uint32_t j = 0; j < block->k; j++)
             alone += c->alone[block->out + i * block->row_stride + j];
-    return alone * 4 >= (uint64_t)block->m * block->k * 3;
+    return alone * 4 >= count_elements(block) * 3;
 }
 
+/* The larger block that begins there, of outputs alone or with others. Those that were in the way
+ * are looked at once. */
 static bool find_block(const agi_plan *plan, const candidates *c, uint32_t out, agi_block *block)
 {
-    return (c->all[out] && read_block(plan, c->all, out, block) && is_mostly_alone(c, block)) ||
-           (c->alone[out] && read_block(plan, c->alone, out, block));
+    agi_block with;
+    const bool found = c->alone[out] && read_block(plan, c->alone, out, block);
+    if (!c->all[out] || !read_block(plan, c->all, out, &with) ||
+        (found && count_elements(&with) <= count_elements(block)))
+        return found;
+    if (is_mostly_alone(c, &with)) {
+        *block = with;
+        return true;
+    }
+    for (uint32_t i = 0; i < with.m; i++)
+        for (uint32_t j = 0; j < with.k; j++) {
+            const uint32_t which = with.out + i * with.row_stride + j;
+            c->all[which] = c->alone[which];
+        }
+    return found;
 }
 
 /* Outputs with pairs, once each. used: by so many outputs, 2 for more, and GATES. */
