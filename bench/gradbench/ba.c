@@ -5,42 +5,12 @@
  * Jacobian of all that with respect to cameras, points and weights, as a sparse matrix by rows.
  * Recorded for one observation, with its camera and its point as inputs of its own.
  */
-#include "gradbench.h"
+#include "ba.h"
 
 #include "bench.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum {
-    OBJECTIVE,
-    JACOBIAN
-};
-
-/* What an observation is computed of, in this order. */
-enum {
-    ROTATION = 0, /* of the camera: axis times angle */
-    CENTRE = 3,
-    FOCAL_LENGTH = 6,
-    PRINCIPAL_POINT = 7,
-    DISTORTION = 9,
-    CAMERA_COUNT = 11,
-    POINT = CAMERA_COUNT,
-    POINT_COUNT = 3,
-    WEIGHT = POINT + POINT_COUNT,
-    UNKNOWNS = WEIGHT + 1, /* so many are differentiated */
-    FEATURE = UNKNOWNS,    /* what was seen */
-    FEATURE_COUNT = 2,
-    EACH = FEATURE + FEATURE_COUNT,
-};
-
-typedef struct ba_input {
-    size_t n, m, p;
-    double *cameras;  /* n x CAMERA_COUNT */
-    double *points;   /* m x POINT_COUNT */
-    double *weights;  /* p */
-    double *features; /* p x FEATURE_COUNT */
-} ba_input;
 
 /* ---- What is computed ------------------------------------------------------------------------ */
 
@@ -101,24 +71,22 @@ static ag_value record_weight_error(ag_graph *graph, ag_value weight)
 
 /* ---- Where it goes --------------------------------------------------------------------------- */
 
-/* The output is 2 p errors, then p errors of weights; or the Jacobian's values in the same order of
- * rows, then as many columns, then where each row starts, and where the last ends. */
 static size_t count_values(const ba_input *input, int function)
 {
-    return (function == OBJECTIVE ? 3 : 2 * UNKNOWNS + 1) * input->p;
+    return (function == BA_OBJECTIVE ? 3 : 2 * UNKNOWNS + 1) * input->p;
 }
 
 static size_t count_outputs(const void *self, int function)
 {
     const ba_input *input = self;
     const size_t values = count_values(input, function);
-    return function == OBJECTIVE ? values : 2 * values + 3 * input->p + 1;
+    return function == BA_OBJECTIVE ? values : 2 * values + 3 * input->p + 1;
 }
 
 /* Of errors that are not a weight's, for an observation. */
 static size_t count_each_values(int function)
 {
-    return function == OBJECTIVE ? 2 : 2 * UNKNOWNS;
+    return function == BA_OBJECTIVE ? 2 : 2 * UNKNOWNS;
 }
 
 static void write_columns(const ba_input *input, double *columns)
@@ -139,9 +107,9 @@ static void write_columns(const ba_input *input, double *columns)
         columns[i] = (double)(weights + i);
 }
 
-static void write_structure(const ba_input *input, double *output)
+void ba_write_structure(const ba_input *input, double *output)
 {
-    const size_t p = input->p, values = count_values(input, JACOBIAN);
+    const size_t p = input->p, values = count_values(input, BA_JACOBIAN);
     double *starts = output + 2 * values;
     write_columns(input, output + values);
     for (size_t i = 0; i < 2 * p; i++)
@@ -150,7 +118,7 @@ static void write_structure(const ba_input *input, double *output)
         starts[2 * p + i] = (double)(2 * UNKNOWNS * p + i);
 }
 
-static void gather_observation(const ba_input *input, size_t i, double *each)
+void ba_gather(const ba_input *input, size_t i, double *each)
 {
     memcpy(each, input->cameras + i % input->n * CAMERA_COUNT, CAMERA_COUNT * sizeof(*each));
     memcpy(each + POINT, input->points + i % input->m * POINT_COUNT, POINT_COUNT * sizeof(*each));
@@ -185,12 +153,12 @@ static bool compile_observation(const gb_task *task, gb_program *program, gb_err
     ag_value each[EACH], errors[2], jacobian[2 * UNKNOWNS];
     gb_make_variables(graph, EACH, NULL, each);
     record_errors(graph, each, errors);
-    if (task->function == JACOBIAN)
+    if (task->function == BA_JACOBIAN)
         (void)ag_jacobian(2, errors, UNKNOWNS, each, jacobian);
     const ag_signature signature = {
         .each = each,
         .each_count = EACH,
-        .map = task->function == JACOBIAN ? jacobian : errors,
+        .map = task->function == BA_JACOBIAN ? jacobian : errors,
         .map_count = count_each_values(task->function),
     };
     const bool compiled = gb_compile(task, graph, &signature, program, error);
@@ -203,7 +171,7 @@ static bool compile_weight(const gb_task *task, gb_program *program, gb_error *e
     ag_graph *graph = ag_graph_new(NULL);
     const ag_value weight = ag_variable(graph, 0);
     ag_value value = record_weight_error(graph, weight);
-    if (task->function == JACOBIAN)
+    if (task->function == BA_JACOBIAN)
         (void)ag_gradient(value, 1, &weight, &value);
     const ag_signature signature = {
         .each = &weight, .each_count = 1, .map = &value, .map_count = 1};
@@ -231,14 +199,14 @@ static bool evaluate_programs(void *state, const gb_task *task, double *output, 
     for (size_t start = 0; start < p; start += BLOCK) {
         const size_t count = p - start < BLOCK ? p - start : BLOCK;
         for (size_t i = 0; i < count; i++)
-            gather_observation(input, start + i, s->each + i * EACH);
+            ba_gather(input, start + i, s->each + i * EACH);
         const ag_arrays arrays = {.each = s->each, .map = output + start * each_values};
         if (!gb_run(&s->observation, count, &arrays, error))
             return false;
     }
     const ag_arrays arrays = {.each = input->weights, .map = output + p * each_values};
-    if (task->function == JACOBIAN)
-        write_structure(input, output);
+    if (task->function == BA_JACOBIAN)
+        ba_write_structure(input, output);
     return gb_run(&s->weight, p, &arrays, error);
 }
 
@@ -255,7 +223,7 @@ static void *prepare_tape(const gb_task *task, gb_error *error)
 static void take_values(ag_graph *graph, int function, ag_value root, size_t n, const ag_value *wrt,
                         double *values)
 {
-    if (function == OBJECTIVE) {
+    if (function == BA_OBJECTIVE) {
         values[0] = (double)ag_data(root);
         return;
     }
@@ -275,7 +243,7 @@ static bool evaluate_tape(void *state, const gb_task *task, double *output, gb_e
     for (size_t i = 0; i < input->p; i++) {
         double numbers[EACH], *values = output + i * each_values;
         ag_value each[EACH], errors[2];
-        gather_observation(input, i, numbers);
+        ba_gather(input, i, numbers);
         gb_make_variables(graph, EACH, numbers, each);
         record_errors(graph, each, errors);
         for (size_t j = 0; j < 2; j++)
@@ -285,8 +253,8 @@ static bool evaluate_tape(void *state, const gb_task *task, double *output, gb_e
         take_values(graph, task->function, weight_error, 1, &each[WEIGHT], weight_values + i);
         (void)ag_graph_rewind(graph, start);
     }
-    if (task->function == JACOBIAN)
-        write_structure(input, output);
+    if (task->function == BA_JACOBIAN)
+        ba_write_structure(input, output);
     return gb_check_graph(graph, error);
 }
 
@@ -377,7 +345,7 @@ static json_t *write_output(const void *self, int function, const double *output
 {
     const ba_input *input = self;
     const size_t p = input->p, values = count_values(input, function);
-    if (function == JACOBIAN)
+    if (function == BA_JACOBIAN)
         return json_pack("{s:o, s:o, s:o}",                                     /**/
                          "rows", write_excerpt(3 * p + 1, output + 2 * values), /**/
                          "cols", write_excerpt(values, output + values),        /**/
@@ -390,8 +358,8 @@ static json_t *write_output(const void *self, int function, const double *output
 
 const gb_workload ba_workload = {
     .name = "ba",
-    .functions = {[OBJECTIVE] = "objective", [JACOBIAN] = "jacobian"},
-    .ways = {&program, &tape},
+    .functions = {[BA_OBJECTIVE] = "objective", [BA_JACOBIAN] = "jacobian"},
+    .ways = {&program, &tape, &ba_hand},
     .input_size = sizeof(ba_input),
     .read = read_input,
     .make = make_input,

@@ -14,23 +14,12 @@
  * compile than that, and what it works on stays in a cache. What stands between its two passes is
  * a program, too: from the terms of a sample to their derivatives.
  */
-#include "gradbench.h"
+#include "gmm.h"
 
 #include "bench.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum {
-    OBJECTIVE,
-    JACOBIAN
-};
-
-typedef struct gmm_input {
-    gb_list shared; /* alpha: k; mu, q: k x d; l: k x d (d - 1) / 2; m; gamma */
-    gb_list x;      /* n x d */
-    size_t d, k, n;
-} gmm_input;
 
 static size_t count_triangle(const gmm_input *input)
 {
@@ -279,7 +268,7 @@ static bool compile_mixing(const gb_task *task, gb_program *program, gb_error *e
         .sum = &sum,
         .sum_count = 1,
         .map = map,
-        .map_count = task->function == JACOBIAN ? k : 0,
+        .map_count = task->function == GMM_JACOBIAN ? k : 0,
         .once = once,
         .once_count = 1 + k,
     };
@@ -303,7 +292,7 @@ static void *prepare_programs(const gb_task *task, gb_error *error)
     s->sum = bench_allocate(count, sizeof(double));
     s->once = bench_allocate(count + k + 1, sizeof(double));
     if (compile_component(task, false, &s->term, error) &&
-        (task->function == OBJECTIVE || compile_component(task, true, &s->gradient, error)) &&
+        (task->function == GMM_OBJECTIVE || compile_component(task, true, &s->gradient, error)) &&
         compile_mixing(task, &s->mixing, error))
         return s;
     free_programs(s);
@@ -389,7 +378,7 @@ static bool evaluate_programs(void *state, const gb_task *task, double *output, 
            2 * sizeof(double));
     if (!gb_run(&s->mixing, n, &mixing, error))
         return false;
-    if (task->function == OBJECTIVE) {
+    if (task->function == GMM_OBJECTIVE) {
         output[0] = value + s->sum[0] + mixing_once[0];
         return true;
     }
@@ -460,14 +449,14 @@ static void clear_input(void *self)
 
 static size_t count_outputs(const void *self, int function)
 {
-    return function == OBJECTIVE ? 1 : count_parameters(self);
+    return function == GMM_OBJECTIVE ? 1 : count_parameters(self);
 }
 
 static json_t *write_output(const void *self, int function, const double *output)
 {
     const gmm_input *input = self;
     const size_t k = input->k, d = input->d;
-    if (function == OBJECTIVE)
+    if (function == GMM_OBJECTIVE)
         return json_real(output[0]);
     return json_pack("{s:o, s:o, s:o, s:o}",                       /**/
                      "alpha", gb_write_list(k, output),            /**/
@@ -478,8 +467,8 @@ static json_t *write_output(const void *self, int function, const double *output
 
 const gb_workload gmm_workload = {
     .name = "gmm",
-    .functions = {[OBJECTIVE] = "objective", [JACOBIAN] = "jacobian"},
-    .ways = {&program, &gb_total_flat, &gb_total_tape},
+    .functions = {[GMM_OBJECTIVE] = "objective", [GMM_JACOBIAN] = "jacobian"},
+    .ways = {&program, &gb_total_flat, &gb_total_tape, &gmm_hand},
     .input_size = sizeof(gmm_input),
     .read = read_input,
     .make = make_input,

@@ -5,40 +5,12 @@
  * parameters. A program has the step from one element to the next, recorded once, and ag_scan; on
  * the tape one step follows the other.
  */
-#include "gradbench.h"
+#include "lstm.h"
 
 #include "bench.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum {
-    OBJECTIVE,
-    JACOBIAN
-};
-
-/* Gates of a cell, in the order in which their weights and biases stand. */
-enum {
-    FORGET,
-    INGATE,
-    OUTGATE,
-    CHANGE,
-    GATES
-};
-
-/* Rows behind the layers' parameters. */
-enum {
-    IN_WEIGHT,
-    OUT_WEIGHT,
-    OUT_BIAS,
-    EXTRA
-};
-
-typedef struct lstm_input {
-    /* main: 2 layers x 4 width; extra: 3 x width; state: 2 layers x width; sequence: length x width */
-    gb_list all;
-    size_t layers, width, length; /* length: elements of the sequence */
-} lstm_input;
 
 static size_t count_main(const lstm_input *input)
 {
@@ -209,19 +181,19 @@ static void make_input(void *self, const size_t *sizes, uint64_t *random)
 
 static size_t count_outputs(const void *self, int function)
 {
-    return function == OBJECTIVE ? 1 : count_parameters(self);
+    return function == LSTM_OBJECTIVE ? 1 : count_parameters(self);
 }
 
 static json_t *write_output(const void *self, int function, const double *output)
 {
-    return function == OBJECTIVE ? json_real(output[0])
-                                 : gb_write_list(count_parameters(self), output);
+    return function == LSTM_OBJECTIVE ? json_real(output[0])
+                                      : gb_write_list(count_parameters(self), output);
 }
 
 const gb_workload lstm_workload = {
     .name = "lstm",
-    .functions = {[OBJECTIVE] = "objective", [JACOBIAN] = "jacobian"},
-    .ways = {&gb_function_program, &gb_function_flat, &gb_function_tape},
+    .functions = {[LSTM_OBJECTIVE] = "objective", [LSTM_JACOBIAN] = "jacobian"},
+    .ways = {&gb_function_program, &gb_function_flat, &gb_function_tape, &lstm_hand},
     .input_size = sizeof(lstm_input),
     .read = read_input,
     .make = make_input,
