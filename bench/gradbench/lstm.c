@@ -2,8 +2,12 @@
  *
  * lstm: how well layers of LSTM cells, whose matrices are diagonal, foretell a sequence, element by
  * element: the mean of minus the logarithm of the probability, and its gradient with respect to the
- * parameters. A program has the step from one element to the next, recorded once, and ag_scan; on
- * the tape one step follows the other.
+ * parameters.
+ *
+ * On the tape, and in the program "flat", an element goes through one layer after the other. In
+ * "program" all layers work at the same time, each on the element that the one below has had a step
+ * ago. So they are one layer that is as wide as all of them, its step is a short program, and
+ * ag_scan takes it through the sequence.
  */
 #include "lstm.h"
 
@@ -29,16 +33,22 @@ static size_t count_state(const lstm_input *input)
 
 /* ---- What is computed ------------------------------------------------------------------------ */
 
-/* hidden and cell become what they are after the step. */
-static void record_layer(size_t width, const ag_value *weights, const ag_value *biases,
-                         const ag_value *x, ag_value *hidden, ag_value *cell)
+/* Weights and biases of a gate lie side by side, so many numbers from one gate to the next. */
+typedef struct cells {
+    size_t stride;
+    const ag_value *weights, *biases;
+} cells;
+
+/* n cells take a step with x. */
+static void record_cells(size_t n, const cells *c, const ag_value *x, ag_value *hidden,
+                         ag_value *cell)
 {
-    for (size_t i = 0; i < width; i++) {
+    for (size_t i = 0; i < n; i++) {
         ag_value sums[GATES];
         for (size_t gate = 0; gate < GATES; gate++) {
-            const size_t place = gate * width + i;
+            const size_t place = gate * c->stride + i;
             const ag_value from = gate == FORGET || gate == OUTGATE ? x[i] : hidden[i];
-            sums[gate] = ag_add(ag_mul(from, weights[place]), biases[place]);
+            sums[gate] = ag_add(ag_mul(from, c->weights[place]), c->biases[place]);
         }
         cell[i] = ag_add(ag_mul(cell[i], ag_sigmoid(sums[FORGET])),
                          ag_mul(ag_sigmoid(sums[INGATE]), ag_tanh(sums[CHANGE])));
@@ -46,23 +56,19 @@ static void record_layer(size_t width, const ag_value *weights, const ag_value *
     }
 }
 
-/* The logarithm of the probability of the next element after x, times its width; the state becomes
- * what it is after the step. room has 2 x width values. */
-static ag_value record_step(const lstm_input *input, const ag_value *parameters, ag_value *state,
-                            const ag_value *x, const ag_value *next, ag_value *room)
+/* What goes into the first layer. */
+static void record_input(size_t width, const ag_value *extra, const ag_value *x, ag_value *in)
 {
-    const size_t width = input->width, rows = GATES * width;
-    const ag_value *extra = parameters + count_main(input);
-    ag_value *y = room, *exp_y = room + width;
     for (size_t i = 0; i < width; i++)
-        y[i] = ag_mul(x[i], extra[IN_WEIGHT * width + i]);
-    const ag_value *from = y;
-    for (size_t layer = 0; layer < input->layers; layer++) {
-        const ag_value *weights = parameters + 2 * layer * rows;
-        ag_value *hidden = state + 2 * layer * width;
-        record_layer(width, weights, weights + rows, from, hidden, hidden + width);
-        from = hidden;
-    }
+        in[i] = ag_mul(x[i], extra[IN_WEIGHT * width + i]);
+}
+
+/* The logarithm of the probability of the next element, times its width, given what comes out of
+ * the last layer. */
+static ag_value record_score(size_t width, const ag_value *extra, const ag_value *from,
+                             const ag_value *next)
+{
+    ag_value *y = bench_allocate(2 * width, sizeof(*y)), *exp_y = y + width;
     for (size_t i = 0; i < width; i++) {
         y[i] = ag_add(ag_mul(from[i], extra[OUT_WEIGHT * width + i]), extra[OUT_BIAS * width + i]);
         exp_y[i] = ag_exp(y[i]);
@@ -70,7 +76,9 @@ static ag_value record_step(const lstm_input *input, const ag_value *parameters,
     const ag_value log_sum = ag_log(ag_shift(ag_sum(width, exp_y), 2));
     for (size_t i = 0; i < width; i++)
         y[i] = ag_sub(y[i], log_sum);
-    return ag_dot(width, y, next);
+    const ag_value score = ag_dot(width, y, next);
+    free(y);
+    return score;
 }
 
 static ag_value record_mean(const lstm_input *input, ag_value total)
@@ -78,67 +86,140 @@ static ag_value record_mean(const lstm_input *input, ag_value total)
     return ag_scale(total, -1 / (ag_real)((input->length - 1) * input->width));
 }
 
+/* ---- Layer after layer ----------------------------------------------------------------------- */
+
 static void record(ag_graph *graph, const void *self, const ag_value *all, ag_value *values)
 {
     const lstm_input *input = self;
     const size_t width = input->width, states = count_state(input), steps = input->length - 1;
-    const ag_value *start = all + count_parameters(input), *sequence = start + states;
-    ag_value *state = bench_allocate(states + steps + 2 * width, sizeof(*state));
-    ag_value *scores = state + states, *room = scores + steps;
+    const ag_value *extra = all + count_main(input), *start = all + count_parameters(input);
+    const ag_value *x = start + states;
+    ag_value *state = bench_allocate(states + width + steps, sizeof(*state));
+    ag_value *in = state + states, *scores = in + width;
     (void)graph;
     memcpy(state, start, states * sizeof(*state));
-    for (size_t i = 0; i < steps; i++) {
-        const ag_value *x = sequence + i * width;
-        scores[i] = record_step(input, all, state, x, x + width, room);
+    for (size_t i = 0; i < steps; i++, x += width) {
+        const ag_value *from = in;
+        record_input(width, extra, x, in);
+        for (size_t layer = 0; layer < input->layers; layer++) {
+            const ag_value *weights = all + 2 * layer * GATES * width;
+            const cells c = {width, weights, weights + GATES * width};
+            ag_value *hidden = state + 2 * layer * width;
+            record_cells(width, &c, from, hidden, hidden + width);
+            from = hidden;
+        }
+        scores[i] = record_score(width, extra, from, x + width);
     }
     values[0] = record_mean(input, ag_sum(steps, scores));
     free(state);
 }
 
-static void record_program(ag_graph *graph, const void *self, const ag_value *all, ag_value *values)
-{
-    const lstm_input *input = self;
-    const size_t width = input->width, parameters = count_parameters(input),
-                 states = count_state(input), steps = input->length - 1;
-    const ag_value *start = all + parameters, *sequence = start + states;
-    ag_graph *own = ag_graph_new(NULL);
+/* ---- Layers side by side --------------------------------------------------------------------- */
 
-    /* the step, in a graph of its own */
-    ag_value *shared = bench_allocate(parameters + 2 * states + 4 * width, sizeof(*shared));
-    ag_value *each = shared + parameters, *state = each + states + 2 * width,
-             *room = state + states, score;
+/* Layers as one that is as wide as all of them: parameters are weights, then biases, of all layers
+ * gate by gate, then the extra ones; the state is hidden, then cell. */
+static size_t count_beside(const lstm_input *input)
+{
+    return input->layers * input->width;
+}
+
+static void put_beside(const lstm_input *input, const ag_value *all, ag_value *parameters,
+                       ag_value *state)
+{
+    const size_t width = input->width, extra = count_main(input);
+    const ag_value *start = all + count_parameters(input);
+    for (size_t kind = 0; kind < 2; kind++) /* weight or bias; hidden or cell */
+        for (size_t layer = 0; layer < input->layers; layer++) {
+            const ag_value *row = all + (2 * layer + kind) * GATES * width;
+            for (size_t gate = 0; gate < GATES; gate++)
+                memcpy(parameters + ((kind * GATES + gate) * input->layers + layer) * width,
+                       row + gate * width, width * sizeof(*row));
+            memcpy(state + (kind * input->layers + layer) * width,
+                   start + (2 * layer + kind) * width, width * sizeof(*start));
+        }
+    memcpy(parameters + extra, all + extra, EXTRA * width * sizeof(*all));
+}
+
+/* The first n cells take a step, those of the first layer with x, each other layer with what the
+ * one below had in the last step. */
+static void record_layers(const lstm_input *input, size_t n, const ag_value *parameters,
+                          const ag_value *x, ag_value *state)
+{
+    const size_t width = input->width, beside = count_beside(input);
+    const cells c = {beside, parameters, parameters + GATES * beside};
+    ag_value *in = bench_allocate(beside, sizeof(*in));
+    record_input(width, parameters + count_main(input), x, in);
+    memcpy(in + width, state, (beside - width) * sizeof(*in));
+    record_cells(n, &c, in, state, state + beside);
+    free(in);
+}
+
+/* A step in a graph of its own. What is given of the sequence needs no gradient. */
+static void record_scan(ag_graph *graph, const lstm_input *input, size_t steps,
+                        const ag_scan_arrays *arrays)
+{
+    const size_t width = input->width, beside = count_beside(input), states = 2 * beside,
+                 parameters = count_parameters(input), each_count = states + 2 * width;
+    ag_graph *own = ag_graph_new(NULL);
+    ag_value *shared =
+        bench_allocate(parameters + each_count + states + 2 * width, sizeof(*shared));
+    ag_value *each = shared + parameters, *state = each + each_count, *given = state + states,
+             score;
     gb_make_variables(own, parameters, NULL, shared);
-    gb_make_variables(own, states + 2 * width, NULL, each);
+    gb_make_variables(own, each_count, NULL, each);
     memcpy(state, each, states * sizeof(*state));
-    score = record_step(input, shared, state, each + states, each + states + width, room);
+    for (size_t i = 0; i < 2 * width; i++)
+        given[i] = ag_detach(each[states + i]);
+    record_layers(input, beside, shared, given, state);
+    score = record_score(width, shared + count_main(input), state + beside - width, given + width);
     const ag_signature step = {
         .shared = shared,
         .shared_count = parameters,
         .each = each,
-        .each_count = states + 2 * width,
+        .each_count = each_count,
         .map = state,
         .map_count = states,
         .sum = &score,
         .sum_count = 1,
     };
-
-    /* each step is given an element and the next one */
-    ag_value *inputs = bench_allocate(steps * 2 * width + states, sizeof(*inputs));
-    for (size_t i = 0; i < steps; i++)
-        memcpy(inputs + i * 2 * width, sequence + i * width, 2 * width * sizeof(*inputs));
-    ag_value total = {.graph = NULL};
-    const ag_scan_arrays arrays = {
-        .shared = all,
-        .state = start,
-        .inputs = inputs,
-        .final_state = inputs + steps * 2 * width,
-        .totals = &total,
-    };
-    gb_scan(graph, &step, steps, states, &arrays);
-    values[0] = record_mean(input, total);
+    gb_scan(graph, &step, steps, states, arrays);
     ag_graph_free(own);
     free(shared);
-    free(inputs);
+}
+
+/* The last layer begins when the first has had layers - 1 elements, and ends as much later; what
+ * the others do meanwhile comes to nothing. */
+static void record_program(ag_graph *graph, const void *self, const ag_value *all, ag_value *values)
+{
+    const lstm_input *input = self;
+    const size_t width = input->width, states = count_state(input), steps = input->length - 1,
+                 before = input->layers - 1;
+    const ag_value *sequence = all + count_parameters(input) + states;
+    ag_value *parameters = bench_allocate(count_parameters(input) + 2 * states + steps * 2 * width,
+                                          sizeof(*parameters));
+    ag_value *state = parameters + count_parameters(input), *inputs = state + 2 * states, total;
+    put_beside(input, all, parameters, state);
+    for (size_t i = 0; i < before + steps; i++) {
+        const ag_value *x = sequence + (i < steps ? i : steps) * width;
+        if (i < before) {
+            record_layers(input, (i + 1) * width, parameters, x, state);
+            continue;
+        }
+        const size_t scored = i - before;
+        memcpy(inputs + scored * 2 * width, x, width * sizeof(*x));
+        memcpy(inputs + (scored * 2 + 1) * width, sequence + (scored + 1) * width,
+               width * sizeof(*x));
+    }
+    const ag_scan_arrays arrays = {
+        .shared = parameters,
+        .state = state,
+        .inputs = inputs,
+        .final_state = state + states,
+        .totals = &total,
+    };
+    record_scan(graph, input, steps, &arrays);
+    values[0] = record_mean(input, total);
+    free(parameters);
 }
 
 /* ---- Input and output ------------------------------------------------------------------------ */
