@@ -5,9 +5,9 @@
  * parameters.
  *
  * On the tape, and in the program "flat", an element goes through one layer after the other. In
- * "program" all layers work at the same time, each on the element that the one below has had a step
- * ago. So they are one layer that is as wide as all of them, its step is a short program, and
- * ag_scan takes it through the sequence.
+ * "program" all layers work at the same time, each on what the one below has made a step ago. So
+ * they are one layer that is as wide as all of them, its step is a short program, and ag_scan takes
+ * it through the sequence.
  */
 #include "lstm.h"
 
@@ -116,9 +116,10 @@ static void record(ag_graph *graph, const void *self, const ag_value *all, ag_va
 
 /* ---- Layers side by side --------------------------------------------------------------------- */
 
-/* Layers as one that is as wide as all of them: parameters are weights, then biases, of all layers
- * gate by gate, then the extra ones; the state is hidden, then cell. */
-static size_t count_beside(const lstm_input *input)
+/* Parameters are weights, then biases, gate by gate of all layers, then the extra ones. The state is
+ * what goes into the first layer, what comes out of each (hidden), and the cells: what goes into the
+ * layers lies side by side. */
+static size_t count_cells(const lstm_input *input)
 {
     return input->layers * input->width;
 }
@@ -126,52 +127,52 @@ static size_t count_beside(const lstm_input *input)
 static void put_beside(const lstm_input *input, const ag_value *all, ag_value *parameters,
                        ag_value *state)
 {
-    const size_t width = input->width, extra = count_main(input);
+    const size_t width = input->width, layers = input->layers, extra = count_main(input);
     const ag_value *start = all + count_parameters(input);
-    for (size_t kind = 0; kind < 2; kind++) /* weight or bias; hidden or cell */
-        for (size_t layer = 0; layer < input->layers; layer++) {
-            const ag_value *row = all + (2 * layer + kind) * GATES * width;
+    for (size_t kind = 0; kind < 2; kind++) /* weights or biases; hidden or cell */
+        for (size_t layer = 0; layer < layers; layer++) {
+            const size_t row = 2 * layer + kind;
             for (size_t gate = 0; gate < GATES; gate++)
-                memcpy(parameters + ((kind * GATES + gate) * input->layers + layer) * width,
-                       row + gate * width, width * sizeof(*row));
-            memcpy(state + (kind * input->layers + layer) * width,
-                   start + (2 * layer + kind) * width, width * sizeof(*start));
+                memcpy(parameters + ((kind * GATES + gate) * layers + layer) * width,
+                       all + (row * GATES + gate) * width, width * sizeof(*all));
+            memcpy(state + (1 + kind * layers + layer) * width, start + row * width,
+                   width * sizeof(*all));
         }
     memcpy(parameters + extra, all + extra, EXTRA * width * sizeof(*all));
 }
 
-/* The first n cells take a step, those of the first layer with x, each other layer with what the
- * one below had in the last step. */
-static void record_layers(const lstm_input *input, size_t n, const ag_value *parameters,
+/* The first layers take a step, and x goes in. */
+static void record_layers(const lstm_input *input, size_t layers, const ag_value *parameters,
                           const ag_value *x, ag_value *state)
 {
-    const size_t width = input->width, beside = count_beside(input);
-    const cells c = {beside, parameters, parameters + GATES * beside};
-    ag_value *in = bench_allocate(beside, sizeof(*in));
-    record_input(width, parameters + count_main(input), x, in);
-    memcpy(in + width, state, (beside - width) * sizeof(*in));
-    record_cells(n, &c, in, state, state + beside);
-    free(in);
+    const size_t width = input->width, n = count_cells(input);
+    const cells c = {n, parameters, parameters + GATES * n};
+    ag_value *before = bench_allocate(n, sizeof(*before));
+    memcpy(before, state, n * sizeof(*before));
+    record_cells(layers * width, &c, before, state + width, state + width + n);
+    record_input(width, parameters + count_main(input), x, state);
+    free(before);
 }
 
-/* A step in a graph of its own. What is given of the sequence needs no gradient. */
-static void record_scan(ag_graph *graph, const lstm_input *input, size_t steps,
+/* A step in a graph of its own; what it scores has come out of the last layer a step ago. The
+ * sequence needs no gradient. */
+static void record_scan(ag_graph *graph, const lstm_input *input, size_t steps, size_t states,
                         const ag_scan_arrays *arrays)
 {
-    const size_t width = input->width, beside = count_beside(input), states = 2 * beside,
-                 parameters = count_parameters(input), each_count = states + 2 * width;
+    const size_t width = input->width, parameters = count_parameters(input),
+                 each_count = states + 2 * width;
     ag_graph *own = ag_graph_new(NULL);
     ag_value *shared =
         bench_allocate(parameters + each_count + states + 2 * width, sizeof(*shared));
-    ag_value *each = shared + parameters, *state = each + each_count, *given = state + states,
-             score;
+    ag_value *each = shared + parameters, *state = each + each_count, *given = state + states;
     gb_make_variables(own, parameters, NULL, shared);
     gb_make_variables(own, each_count, NULL, each);
     memcpy(state, each, states * sizeof(*state));
     for (size_t i = 0; i < 2 * width; i++)
         given[i] = ag_detach(each[states + i]);
-    record_layers(input, beside, shared, given, state);
-    score = record_score(width, shared + count_main(input), state + beside - width, given + width);
+    record_layers(input, input->layers, shared, given, state);
+    const ag_value score =
+        record_score(width, shared + count_main(input), each + count_cells(input), given + width);
     const ag_signature step = {
         .shared = shared,
         .shared_count = parameters,
@@ -187,28 +188,26 @@ static void record_scan(ag_graph *graph, const lstm_input *input, size_t steps,
     free(shared);
 }
 
-/* The last layer begins when the first has had layers - 1 elements, and ends as much later; what
- * the others do meanwhile comes to nothing. */
+/* A layer begins when the first element has come to it. At the end, what the others do with
+ * elements that are not scored any more comes to nothing. */
 static void record_program(ag_graph *graph, const void *self, const ag_value *all, ag_value *values)
 {
     const lstm_input *input = self;
-    const size_t width = input->width, states = count_state(input), steps = input->length - 1,
-                 before = input->layers - 1;
-    const ag_value *sequence = all + count_parameters(input) + states;
+    const size_t width = input->width, states = width + count_state(input),
+                 steps = input->length - 1, before = input->layers + 1;
+    const ag_value *sequence = all + count_parameters(input) + count_state(input);
     ag_value *parameters = bench_allocate(count_parameters(input) + 2 * states + steps * 2 * width,
                                           sizeof(*parameters));
-    ag_value *state = parameters + count_parameters(input), *inputs = state + 2 * states, total;
+    ag_value *state = parameters + count_parameters(input), *inputs = state + 2 * states;
+    ag_value total = {.graph = NULL};
     put_beside(input, all, parameters, state);
-    for (size_t i = 0; i < before + steps; i++) {
-        const ag_value *x = sequence + (i < steps ? i : steps) * width;
-        if (i < before) {
-            record_layers(input, (i + 1) * width, parameters, x, state);
-            continue;
-        }
-        const size_t scored = i - before;
-        memcpy(inputs + scored * 2 * width, x, width * sizeof(*x));
-        memcpy(inputs + (scored * 2 + 1) * width, sequence + (scored + 1) * width,
-               width * sizeof(*x));
+    for (size_t i = 0; i < before; i++)
+        record_layers(input, i, parameters, sequence + (i < steps ? i : steps) * width, state);
+    for (size_t i = 0; i < steps; i++) {
+        const size_t entering = i + before < steps ? i + before : steps;
+        ag_value *to = inputs + i * 2 * width;
+        memcpy(to, sequence + entering * width, width * sizeof(*to));
+        memcpy(to + width, sequence + (i + 1) * width, width * sizeof(*to));
     }
     const ag_scan_arrays arrays = {
         .shared = parameters,
@@ -217,7 +216,7 @@ static void record_program(ag_graph *graph, const void *self, const ag_value *al
         .final_state = state + states,
         .totals = &total,
     };
-    record_scan(graph, input, steps, &arrays);
+    record_scan(graph, input, steps, states, &arrays);
     values[0] = record_mean(input, total);
     free(parameters);
 }
