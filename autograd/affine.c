@@ -118,6 +118,41 @@ static ag_status add_rest(agi_plan *plan, agi_product product)
     return AG_OK;
 }
 
+/* The vector that most elements of a row have their p in. */
+static uint32_t find_matrix_vector(const agi_plan *plan, const agi_entry *entries, uint32_t k)
+{
+    uint32_t found = AGI_NO_INDEX, votes = 0;
+    for (uint32_t j = 0; j < k; j++) { /* whoever has more than half of them outlasts the others */
+        const uint32_t vector = plan->place[entries[j].p].vector;
+        if (votes == 0)
+            found = vector;
+        votes = vector == found ? votes + 1 : votes - 1;
+    }
+    return found;
+}
+
+/* An x that stands there twice, once with a number of the matrix and once with another one (what a
+ * user has computed for the diagonal), would keep the others from being regular. So the other goes
+ * to the rest. entries are sorted. */
+static ag_status set_aside(agi_plan *plan, agi_row *row)
+{
+    agi_entry *entries = plan->entries + row->entries;
+    uint32_t kept = 0;
+    const uint32_t vector = find_matrix_vector(plan, entries, row->k);
+    for (uint32_t j = 0; j < row->k; j++) {
+        const agi_entry e = entries[j];
+        const bool is_twice = (kept > 0 && entries[kept - 1].x_key == e.x_key) ||
+                              (j + 1 < row->k && entries[j + 1].x_key == e.x_key);
+        if (!is_twice || plan->place[e.p].vector == vector)
+            entries[kept++] = e;
+        else if (add_rest(plan, (agi_product){1, e.x, e.p, row->chain}) != AG_OK)
+            return AG_OUT_OF_MEMORY;
+    }
+    row->k = kept;
+    plan->entries_count = row->entries + kept;
+    return AG_OK;
+}
+
 /* Sorts the terms of a sum into elements, bias and rest. */
 static ag_status read_row(agi_plan *plan, uint32_t node, reading r, agi_row *row)
 {
@@ -143,9 +178,11 @@ static ag_status read_row(agi_plan *plan, uint32_t node, reading r, agi_row *row
             status = add_rest(plan, *product);
     }
     row->k = plan->entries_count - row->entries;
-    row->rest_count = plan->rests_count - row->rest;
     agi_entry *entries = row->k > 0 ? plan->entries + row->entries : NULL;
     sort_entries(row->k, entries);
+    if (status == AG_OK && r.has_products)
+        status = set_aside(plan, row);
+    row->rest_count = plan->rests_count - row->rest;
     row->hash = agi_mix(row->chain, row->k);
     for (uint32_t j = 0; j < row->k; j++)
         row->hash = agi_mix(row->hash, entries[j].x_key);

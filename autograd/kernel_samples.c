@@ -99,11 +99,12 @@ void AGI_KERNEL(store)(const agi_instruction *instruction, agi_frame *frame)
                           frame);
         return;
     }
-    const size_t lane_step = x.space == AGI_SLOTS ? 1 : 0;
-    for (size_t sample = 0; sample < frame->count; sample++, to += frame->map_stride)
-        for (size_t j = 0; j < n; j++)
-            to[(ptrdiff_t)j * instruction->out_stride] =
-                from[(ptrdiff_t)j * step + (ptrdiff_t)(sample * lane_step)];
+    const size_t lane_step = x.space == AGI_SLOTS && frame->lanes > 1 ? 1 : 0;
+    for (size_t j = 0; j < n; j++, from += step, to += instruction->out_stride) {
+        num *out = to;
+        for (size_t sample = 0; sample < frame->count; sample++, out += frame->map_stride)
+            *out = from[sample * lane_step];
+    }
 }
 
 /* ---- SUMS ------------------------------------------------------------------------------------ */

@@ -139,20 +139,67 @@ static ag_status add_block(agi_plan *plan, agi_block block)
     return AGI_APPEND(plan, plan->blocks, block);
 }
 
-/* A block's outputs are no candidates any more; they are no gates any more, either. */
-static void absorb(agi_plan *plan, uint8_t *candidates, const agi_block *block)
+/* Outputs that may be in a block. */
+typedef struct candidates {
+    uint8_t *all;
+    uint8_t *alone; /* those that no gate uses */
+} candidates;
+
+/* A block's outputs are no candidates any more; those that no gate uses are no gates any more,
+ * either. */
+static void absorb(agi_plan *plan, const candidates *c, const agi_block *block)
 {
     for (uint32_t i = 0; i < block->m; i++)
         for (uint32_t j = 0; j < block->k; j++) {
             const uint32_t which = block->out + i * block->row_stride + j;
-            candidates[which] = 0;
+            c->all[which] = c->alone[which] = 0;
             plan->absorbed[plan->code->outputs[which]] = 1;
         }
 }
 
-/* Outputs that nothing else uses, once each, with pairs. */
-static void find_candidates(const agi_plan *plan, uint8_t *candidates, uint8_t *used)
+static uint64_t count_elements(const agi_block *block)
 {
+    return (uint64_t)block->m * block->k;
+}
+
+/* A product that a gate uses, too, such as one of a diagonal, is computed again in a block where
+ * most are not. */
+static bool is_mostly_alone(const candidates *c, const agi_block *block)
+{
+    uint64_t alone = 0;
+    for (uint32_t i = 0; i < block->m; i++)
+        for (uint32_t j = 0; j < block->k; j++)
+            alone += c->alone[block->out + i * block->row_stride + j];
+    return alone * 4 >= count_elements(block) * 3;
+}
+
+/* The larger block that begins there, of outputs alone or with others. Those that were in the way
+ * are looked at once. */
+static bool find_block(const agi_plan *plan, const candidates *c, uint32_t out, agi_block *block)
+{
+    agi_block with;
+    const bool found = c->alone[out] && read_block(plan, c->alone, out, block);
+    if (!c->all[out] || !read_block(plan, c->all, out, &with) ||
+        (found && count_elements(&with) <= count_elements(block)))
+        return found;
+    if (is_mostly_alone(c, &with)) {
+        *block = with;
+        return true;
+    }
+    for (uint32_t i = 0; i < with.m; i++)
+        for (uint32_t j = 0; j < with.k; j++) {
+            const uint32_t which = with.out + i * with.row_stride + j;
+            c->all[which] = c->alone[which];
+        }
+    return found;
+}
+
+/* Outputs with pairs, once each. used: by so many outputs, 2 for more, and GATES. */
+static void find_candidates(const agi_plan *plan, const candidates *c, uint8_t *used)
+{
+    enum {
+        GATES = 4
+    };
     const agi_code *code = plan->code;
     memset(used, 0, code->count);
     for (uint32_t i = 0; i < code->count; i++) {
@@ -160,16 +207,18 @@ static void find_candidates(const agi_plan *plan, uint8_t *candidates, uint8_t *
         for (uint32_t k = 0; k < operands.n; k++) {
             const uint32_t operand = *agi_operand(operands, k);
             if (operand != AGI_NO_INDEX)
-                used[operand] = 2;
+                used[operand] = GATES;
         }
     }
     for (uint32_t o = 0; o < agi_output_count(code); o++)
-        if (used[code->outputs[o]] < 2)
+        if (used[code->outputs[o]] % GATES < 2)
             used[code->outputs[o]]++;
     for (uint32_t o = 0; o < code->sum_count; o++) {
+        const uint8_t by = used[code->outputs[o]];
         output read;
         read_output(code, o, &read);
-        candidates[o] = used[code->outputs[o]] == 1 && count_pairs(plan, read.list) > 0;
+        c->all[o] = by % GATES == 1 && count_pairs(plan, read.list) > 0;
+        c->alone[o] = c->all[o] && by < GATES;
     }
 }
 
@@ -178,19 +227,21 @@ ag_status agi_find_outer(agi_plan *plan)
     const agi_code *code = plan->code;
     if (plan->plain || code->sum_count == 0)
         return AG_OK;
-    uint8_t *candidates = AGI_NEW_ARRAY(plan->memory, code->sum_count, uint8_t);
+    const candidates c = {AGI_NEW_ARRAY(plan->memory, code->sum_count, uint8_t),
+                          AGI_NEW_ARRAY(plan->memory, code->sum_count, uint8_t)};
     uint8_t *used = AGI_NEW_ARRAY(plan->memory, code->count, uint8_t);
-    ag_status status = candidates != NULL && used != NULL ? AG_OK : AG_OUT_OF_MEMORY;
+    ag_status status = c.all != NULL && c.alone != NULL && used != NULL ? AG_OK : AG_OUT_OF_MEMORY;
     if (status == AG_OK)
-        find_candidates(plan, candidates, used);
+        find_candidates(plan, &c, used);
     for (uint32_t o = 0; status == AG_OK && o < code->sum_count; o++) {
         agi_block block;
-        if (!candidates[o] || !read_block(plan, candidates, o, &block))
+        if (!find_block(plan, &c, o, &block))
             continue;
         status = add_block(plan, block);
-        absorb(plan, candidates, &block);
+        absorb(plan, &c, &block);
     }
-    agi_free_array(plan->memory, candidates, code->sum_count, 1);
+    agi_free_array(plan->memory, c.all, code->sum_count, 1);
+    agi_free_array(plan->memory, c.alone, code->sum_count, 1);
     agi_free_array(plan->memory, used, code->count, 1);
     return status;
 }

@@ -458,6 +458,23 @@ static void test_weighted_penalty(void **state)
     check_loss(p, ag_add(write_loss(p, 4, y), penalty), "affine 4x5 bias, outer 4x5 more", 60);
 }
 
+/* A matrix whose diagonal is computed, positive as exp(q). The products of the diagonal's gradients
+ * are in those of q, too. */
+static void test_computed_diagonal(void **state)
+{
+    (void)state;
+    problem *p = new_problem(17);
+    const ag_value *w = add_inputs(p, &p->shared, 6 * 6), *q = add_inputs(p, &p->shared, 6),
+                   *centre = add_inputs(p, &p->shared, 6), *x = add_inputs(p, &p->each, 6);
+    ag_value difference[6], y[6];
+    for (size_t i = 0; i < 6; i++)
+        difference[i] = ag_sub(centre[i], x[i]);
+    for (size_t i = 0; i < 6; i++)
+        y[i] = ag_add(ag_dot(6, w + 6 * i, difference), ag_mul(ag_exp(q[i]), difference[i]));
+    write_tanh(6, y);
+    check_loss(p, write_loss(p, 6, y), "affine 6x6, affine 6x6 transposed chain, outer 6x6", 26);
+}
+
 /* ---- Convolutions ---------------------------------------------------------------------------- */
 
 typedef struct convolution {
@@ -1353,6 +1370,7 @@ int main(void)
         cmocka_unit_test(test_residual_layer),
         cmocka_unit_test(test_penalty),
         cmocka_unit_test(test_weighted_penalty),
+        cmocka_unit_test(test_computed_diagonal),
         cmocka_unit_test(test_convolutions),
         cmocka_unit_test(test_constant_matrix),
         cmocka_unit_test(test_rosenbrock),

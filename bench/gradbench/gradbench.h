@@ -136,9 +136,9 @@ struct gb_workload {
  * "tape": nothing is prepared but room; evaluate records the function anew, with the input's
  * numbers, as a program with other branches for other numbers has to, and runs ag_backward. A total
  * is recorded, run backward and rewound sample by sample: the parameters' gradients add up.
- * "flat": a program of what the tape records, where the program has a recording of its own. */
+ * "flat": a program of what the tape records, where the program is recorded otherwise. */
 extern const gb_way gb_function_program, gb_function_tape, gb_function_flat;
-extern const gb_way gb_total_program, gb_total_tape;
+extern const gb_way gb_total_program, gb_total_tape, gb_total_flat;
 
 /* For ways of your own. */
 
@@ -195,6 +195,8 @@ bool gb_read_whole_list(const json_t *input, const char *field, gb_list *list, g
 void gb_make_list(gb_list *list, size_t count, uint64_t *random);
 const double *gb_find_list(const void *input, size_t *count);
 void gb_clear_list(void *input);
+/* Appends what has been read to a list, and frees it; false if it is NULL. */
+bool gb_append(gb_list *list, size_t count, double *read);
 
 /* Lists, and lists of lists, from numbers. (A single number is json_real.) */
 json_t *gb_write_list(size_t count, const double *numbers);

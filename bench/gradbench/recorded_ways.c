@@ -314,3 +314,5 @@ static bool evaluate_total_tape(void *state, const gb_task *task, double *output
 const gb_way gb_total_program = {"program", prepare_total_program, evaluate_total_program,
                                  free_total_program};
 const gb_way gb_total_tape = {"tape", prepare_total_tape, evaluate_total_tape, free_tape};
+const gb_way gb_total_flat = {"flat", prepare_total_program, evaluate_total_program,
+                              free_total_program};

@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 bool gb_fail(gb_error *error, const char *format, ...)
 {
@@ -149,6 +150,20 @@ void gb_clear_list(void *input)
 {
     gb_list *list = input;
     free(list->numbers);
+}
+
+bool gb_append(gb_list *list, size_t count, double *read)
+{
+    if (read == NULL)
+        return false;
+    double *joined = bench_allocate(list->count + count, sizeof(*joined));
+    if (list->count > 0)
+        memcpy(joined, list->numbers, list->count * sizeof(*joined));
+    memcpy(joined + list->count, read, count * sizeof(*joined));
+    free(list->numbers);
+    free(read);
+    *list = (gb_list){.numbers = joined, .count = list->count + count};
+    return true;
 }
 
 /* ---- Writing --------------------------------------------------------------------------------- */
