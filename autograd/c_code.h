@@ -125,6 +125,7 @@ typedef struct agi_c_section {
     uint16_t *uses; /* of each of its functions */
     uint32_t uses_count, uses_capacity;
     agi_text calls; /* of these, and of the interpreter, in a program's own code */
+    bool is_left;   /* all of it, to the interpreter */
     bool compares;  /* its functions return the number of a comparison, or 0 */
     size_t copies;  /* of a fold's operands, at most so many */
     size_t scratch; /* numbers, beside what scans take */

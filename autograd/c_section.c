@@ -379,6 +379,8 @@ static bool has_comparison(const agi_section *section)
 static bool is_put(const agi_c_unit *unit, const agi_c_section *section)
 {
     const bool is_once = section == &unit->once;
+    if (section->is_left)
+        return false;
     if (unit->is_never_taken)
         return is_once && has_comparison(section->section);
     /* what is computed once has a single lane */

@@ -16,7 +16,8 @@ static const char head[] = "#include <math.h>\n"
                            "#include <stddef.h>\n\n";
 
 /* Code that runs once from its beginning to its end is slower than the interpreter's words where it
- * does not stay in the cache; a function holds some 200 statements. */
+ * does not stay in the cache, and takes minutes to compile with -O3; a function holds some 200
+ * statements. */
 enum {
     MOST_FUNCTIONS = 50
 };
@@ -25,8 +26,7 @@ enum {
 static void put_entry(agi_c_file *file, agi_text *to, const agi_c_unit *unit, const char *name,
                       const agi_c_section *section)
 {
-    if (section->section->count == 0 ||
-        (unit->mode == AGI_C_SINGLE && section->uses_count > MOST_FUNCTIONS))
+    if (section->section->count == 0 || section->is_left)
         return;
     agi_text_put(to, "int %s_run_%s(", unit->name, name);
     agi_put_template(to, &file->gates.library,
@@ -59,6 +59,7 @@ static ag_status write_text(agi_c_file *file, const ag_program *program, agi_tex
     lanes->mode = AGI_C_ALL_LANES;
     agi_find_c_doubts(single);
     agi_measure_c_units(file);
+    single->body.is_left = lanes->body.is_left = single->body.uses_count > MOST_FUNCTIONS;
     for (uint32_t i = file->units_count; i-- > 0 && !file->failed;)
         agi_put_c_unit(file, file->units[i]);
     agi_text_put(to, "%s", head);
@@ -157,7 +158,7 @@ ag_status ag_native(ag_program *program, const ag_native_options *options, ag_er
     agi_memory memory = {.allocator = program->memory.allocator, .user = program->memory.user};
     agi_c_file file = {
         .memory = &memory,
-        .gates = {.is_native = true, .library = {.use_float = options->use_float, .prefix = "p"}},
+        .gates = {.library = {.use_float = options->use_float, .prefix = "p"}, .is_native = true},
         .tables = {.memory = &memory},
         .functions = {.memory = &memory},
         .branches = {.memory = &memory},
