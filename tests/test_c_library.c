@@ -106,10 +106,12 @@ static double get_bound(const double bounds[2], const build *b)
     return bounds[b->use_float] + (!b->use_float && LDBL_MANT_DIG == DBL_MANT_DIG ? 1 : 0);
 }
 
-/* Near a zero x87's longer registers are many roundings away from the library's own source, which is
- * compiled without them. */
+/* No precision beyond the type's, as in the library: near a zero x87's longer registers are many
+ * roundings away from it, and by old custom s390x takes floats for doubles. */
 #if defined(__i386__) && defined(__SSE2_MATH__)
 #define SAME_ARITHMETIC "-msse2 -mfpmath=sse -ffp-contract=off -fno-math-errno"
+#elif defined(__s390x__)
+#define SAME_ARITHMETIC "-fexcess-precision=fast -ffp-contract=off -fno-math-errno"
 #else
 #define SAME_ARITHMETIC "-ffp-contract=off -fno-math-errno"
 #endif
