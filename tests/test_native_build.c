@@ -360,6 +360,16 @@ static void test_no_room(void **state)
     assert_int_equal(count_files(p->cache), 0);
 }
 
+/* Another file with the same text under the same name: musl never unloads an object, and one that is
+ * broken in place breaks what is loaded of it. */
+static void replace_by_copy(const char *path)
+{
+    char command[4 * PATH_SIZE + 32];
+    (void)snprintf(command, sizeof(command), "cp %s %s.new && mv %s.new %s", path, path, path,
+                   path);
+    assert_int_equal(system(command), 0);
+}
+
 /* What is in the cache is used as it was made, or not at all. */
 static void test_entries_broken(void **state)
 {
@@ -372,12 +382,14 @@ static void test_entries_broken(void **state)
 
     find_in_entry(p, "object.so", path);
     assert_int_equal(stat(path, &info), 0);
+    replace_by_copy(path);
     assert_int_equal(truncate(path, info.st_size / 2), 0);
     check_answer(p, &options);
     assert_int_equal(count_calls(p), 1);
     check_answer(p, &options);
     assert_int_equal(count_calls(p), 0);
 
+    replace_by_copy(path);
     FILE *file = fopen(path, "r+"); /* as long as it was */
     assert_non_null(file);
     assert_int_equal(fseek(file, (long)(info.st_size / 2), SEEK_SET), 0);
@@ -389,6 +401,7 @@ static void test_entries_broken(void **state)
     static const char *const files[] = {"text.c", "recipe", "object.so"};
     for (size_t i = 0; i < 3; i++) {
         find_in_entry(p, files[i], path);
+        replace_by_copy(path);
         write_text(path, "double answer(double x);\n", 0600);
         check_answer(p, &options);
         assert_int_equal(count_calls(p), 1);
