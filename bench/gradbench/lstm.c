@@ -188,35 +188,42 @@ static void record_scan(ag_graph *graph, const lstm_input *input, size_t steps, 
     free(shared);
 }
 
-/* A layer begins when the first element has come to it. At the end, what the others do with
- * elements that are not scored any more comes to nothing. */
+/* A layer begins when the first element has come to it. When all elements are in, what is left to
+ * score is recorded step by step; what layers do with elements that are not scored is dropped. */
 static void record_program(ag_graph *graph, const void *self, const ag_value *all, ag_value *values)
 {
     const lstm_input *input = self;
     const size_t width = input->width, states = width + count_state(input),
-                 steps = input->length - 1, before = input->layers + 1;
+                 steps = input->length - 1, before = input->layers + 1,
+                 scanned = steps < before ? 0 : steps - before;
     const ag_value *sequence = all + count_parameters(input) + count_state(input);
     ag_value *parameters = bench_allocate(count_parameters(input) + 2 * states + steps * 2 * width,
                                           sizeof(*parameters));
-    ag_value *state = parameters + count_parameters(input), *inputs = state + 2 * states;
+    ag_value *state = parameters + count_parameters(input), *last = state + states,
+             *inputs = last + states;
     ag_value total = {.graph = NULL};
     put_beside(input, all, parameters, state);
     for (size_t i = 0; i < before; i++)
         record_layers(input, i, parameters, sequence + (i < steps ? i : steps) * width, state);
-    for (size_t i = 0; i < steps; i++) {
-        const size_t entering = i + before < steps ? i + before : steps;
-        ag_value *to = inputs + i * 2 * width;
-        memcpy(to, sequence + entering * width, width * sizeof(*to));
-        memcpy(to + width, sequence + (i + 1) * width, width * sizeof(*to));
+    for (size_t i = 0; i < scanned; i++) {
+        memcpy(inputs + 2 * i * width, sequence + (i + before) * width, width * sizeof(*inputs));
+        memcpy(inputs + (2 * i + 1) * width, sequence + (i + 1) * width, width * sizeof(*inputs));
     }
     const ag_scan_arrays arrays = {
         .shared = parameters,
         .state = state,
         .inputs = inputs,
-        .final_state = state + states,
+        .final_state = last,
         .totals = &total,
     };
-    record_scan(graph, input, steps, states, &arrays);
+    record_scan(graph, input, scanned, states, &arrays);
+    for (size_t i = scanned; i < steps; i++) {
+        const ag_value *next = sequence + (i + 1) * width;
+        const ag_value score =
+            record_score(width, parameters + count_main(input), last + count_cells(input), next);
+        total = ag_add(total, score);
+        record_layers(input, input->layers, parameters, sequence + steps * width, last);
+    }
     values[0] = record_mean(input, total);
     free(parameters);
 }
