@@ -4,7 +4,7 @@
  * gradient of the last component of y with respect to x. A program has one step, recorded once, and
  * ag_scan; on the tape one step follows the other.
  */
-#include "gradbench.h"
+#include "gradbench_inputs.h"
 
 #include "bench.h"
 #include "hand_workloads.h"
@@ -15,11 +15,6 @@ enum {
     PRIMAL,
     GRADIENT
 };
-
-typedef struct ode_input {
-    gb_list x;
-    size_t steps;
-} ode_input;
 
 /* What a step needs on its way: four slopes, and where they are taken. */
 enum {
