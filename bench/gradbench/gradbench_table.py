@@ -29,7 +29,7 @@ RACES = [ # workload, function, sizes
     ("ba", "jacobian", [372, 47423, 204472]),
     ("lstm", "jacobian", [4, 4096]),
 ] + [(name, function, []) for name in ("particle", "saddle") for function in ("ff", "fr", "rf", "rr")]
-PATIENCE = 300 # seconds for a process
+PATIENCE = 120 # seconds for a process
 
 
 class Entry:

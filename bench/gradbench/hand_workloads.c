@@ -128,14 +128,29 @@ static void go_back(size_t n, double h, const double *restrict x, const double *
     }
 }
 
-void hand_ode(size_t n, size_t steps, const double *x, double *y, double *gradient)
+/* y and the stages begin with y_0; there is one y before each step, to go back, or two in turns. */
+enum {
+    STAGES = 3
+};
+
+static size_t count_states(size_t steps, bool gradient)
+{
+    return gradient ? steps + 1 : 2;
+}
+
+size_t hand_ode_room(size_t n, size_t steps, bool gradient)
+{
+    return (STAGES + 1 + count_states(steps, gradient)) * (n + 1);
+}
+
+void hand_ode(size_t n, size_t steps, const double *x, double *room, double *y, double *gradient)
 {
     const double h = 2.0 / (double)steps;
-    const size_t size = n + 1, kept = gradient == NULL ? 2 : steps + 1;
-    double *room = bench_allocate((4 + kept) * size, sizeof(*room)), *states = room + 4 * size;
-    double *dy = room + 3 * size;
+    const size_t size = n + 1, kept = count_states(steps, gradient != NULL);
+    double *dy = room + STAGES * size, *states = dy + size;
     const stages at = {room, room + size, room + 2 * size};
     at.u[0] = at.v[0] = at.w[0] = 1;
+    memset(states, 0, size * sizeof(*states));
     for (size_t i = 0; i < kept; i++)
         states[i * size] = 1;
     for (size_t step = 0; step < steps; step++) {
@@ -145,15 +160,15 @@ void hand_ode(size_t n, size_t steps, const double *x, double *y, double *gradie
     }
     if (y != NULL)
         memcpy(y, states + steps % kept * size + 1, n * sizeof(*y));
-    if (gradient != NULL) {
-        memset(gradient, 0, n * sizeof(*gradient));
-        dy[n - 1] = 1;
-    }
-    for (size_t step = gradient == NULL ? 0 : steps; step-- > 0;) {
+    if (gradient == NULL)
+        return;
+    memset(gradient, 0, n * sizeof(*gradient));
+    memset(dy, 0, n * sizeof(*dy));
+    dy[n - 1] = 1;
+    for (size_t step = steps; step-- > 0;) {
         find_stages(n, h, x, states + step * size, &at);
         go_back(n, h, x, states + step * size, &at, dy, gradient);
     }
-    free(room);
 }
 
 /* ---- det ------------------------------------------------------------------------------------- */
