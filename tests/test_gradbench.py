@@ -175,6 +175,29 @@ class Numbers(TestCase):
             with self.subTest(task=task[:2]):
                 self.assertEqual(a["output"], b["output"])
 
+    def test_made_inputs(self):
+        made = {"make": [4, 30]}
+        wanted, _ = self.run_tool("llsq", made, "gradient")
+        self.assertEqual(len(wanted), 4)
+        for way in LIST["llsq"]["ways"]:
+            self.compare(self.run_tool("llsq", made, "gradient", f"--way={way}")[0], wanted, 1e-10)
+        for wrong in 3, [0], [1.5], ["four"], [1] * 5:
+            self.refuse("llsq", {"make": wrong}, "gradient", "make")
+        self.refuse("hello", {"make": []}, "square", "hello makes no inputs")
+
+    def test_peers(self):
+        peers = sorted(path for path in TOOLS.glob("peer_*") if path.is_file())
+        if not peers:
+            self.skipTest("neither ADOL-C nor Sacado is here")
+        for peer in peers:
+            for name, workload, function, value, expected in cases():
+                if workload not in ("det", "llsq", "lse", "ode"):
+                    continue
+                with self.subTest(case=name, peer=peer.name):
+                    ended = start(peer.name, workload, self.write(value), function)
+                    self.assertEqual((ended.returncode, ended.stderr), (0, ""))
+                    self.compare(json.loads(ended.stdout.splitlines()[0]), expected, 1e-9)
+
     def test_long_enough(self):
         value = CASES["llsq.gradient.json"]["input"] | {"min_runs": 2, "min_seconds": 0.01}
         _, times = self.run_tool("llsq", value, "gradient")

@@ -7,7 +7,7 @@
  * once, one for every set of columns: 2^l of them, the same expansion with less work than the
  * recursion's. "flat" is the program of the recursion itself.
  */
-#include "gradbench.h"
+#include "gradbench_inputs.h"
 
 #include "bench.h"
 #include "hand_workloads.h"
@@ -19,11 +19,6 @@ enum {
     GRADIENT,
     LARGEST = 20, /* rows: 2^20 minors, and more products than a tape has nodes */
 };
-
-typedef struct det_input {
-    gb_list a;   /* row by row */
-    size_t size; /* rows and columns */
-} det_input;
 
 typedef struct expansion {
     size_t size;

@@ -171,10 +171,35 @@ static void free_input(const gb_workload *workload, void *input)
     free(input);
 }
 
+/* {"make": [128, 16392]}: sizes instead of numbers. Those that are left out are 1. */
+static bool make_input(const gb_workload *workload, const json_t *sizes, void *input,
+                       gb_error *error)
+{
+    enum {
+        MOST = 4
+    };
+    size_t numbers[MOST] = {1, 1, 1, 1};
+    uint64_t random = 1;
+    if (workload->make == NULL)
+        return gb_fail(error, "%s makes no inputs", workload->name);
+    if (!json_is_array(sizes) || json_array_size(sizes) > MOST)
+        return gb_fail(error, "make is not a list of %d sizes at most", MOST);
+    for (size_t i = 0; i < json_array_size(sizes); i++) {
+        const double size = json_number_value(json_array_get(sizes, i));
+        if (!(size >= 1 && size <= 1e9 && size == floor(size)))
+            return gb_fail(error, "make[%zu] is not a whole number from 1 to 1000000000", i);
+        numbers[i] = (size_t)size;
+    }
+    workload->make(input, numbers, &random);
+    return true;
+}
+
 static void *read_input(const gb_workload *workload, const json_t *json, gb_error *error)
 {
     void *input = bench_allocate(1, workload->input_size);
-    if (workload->read(json, input, error))
+    const json_t *sizes = json_object_get(json, "make");
+    if (sizes != NULL ? make_input(workload, sizes, input, error)
+                      : workload->read(json, input, error))
         return input;
     free_input(workload, input);
     return NULL;

@@ -227,7 +227,7 @@ typedef struct gb_result {
     size_t runs;
 } gb_result;
 
-/* Reads the input, prepares, evaluates at least as often and as long as it says (min_runs,
+/* Reads the input ({"make": [128, 16392]} stands for one of random numbers, of these sizes), prepares, evaluates at least as often and as long as it says (min_runs,
  * min_seconds), and writes the output. On a failure there is nothing to free. */
 bool gb_evaluate(const gb_workload *workload, const char *function, const json_t *json,
                  const gb_options *options, gb_result *result, gb_error *error);

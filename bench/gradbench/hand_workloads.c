@@ -83,125 +83,147 @@ double hand_lse(size_t n, const double *restrict x, double *restrict gradient)
 
 /* ---- ode ------------------------------------------------------------------------------------- */
 
-/* slope = f(y + h last), with y + h last in `at` */
-static void find_slope(size_t n, const double *restrict x, const double *restrict y, double h,
-                       const double *restrict last, double *restrict at, double *restrict slope)
+/* Arrays that a step reads begin with y_0 = 1, which makes y_1' = x_1 y_0 like the others. Where the
+ * slopes are taken: y itself, u, v, w. */
+typedef struct stages {
+    double *u, *v, *w;
+} stages;
+
+static void find_stages(size_t n, double h, const double *restrict x, const double *restrict y,
+                        const stages *at)
 {
+    double *restrict u = at->u, *restrict v = at->v, *restrict w = at->w;
     for (size_t i = 0; i < n; i++)
-        at[i] = y[i] + h * last[i];
-    slope[0] = x[0];
-    for (size_t i = 1; i < n; i++)
-        slope[i] = x[i] * at[i - 1];
+        u[i + 1] = y[i + 1] + h / 2 * x[i] * y[i];
+    for (size_t i = 0; i < n; i++)
+        v[i + 1] = y[i + 1] + h / 2 * x[i] * u[i];
+    for (size_t i = 0; i < n; i++)
+        w[i + 1] = y[i + 1] + h * x[i] * v[i];
 }
 
-/* From the adjoint of f(at): adds to that of x; sets that of `at`. */
-static void go_back(size_t n, const double *restrict x, const double *restrict at,
-                    const double *restrict slope, double *restrict dx, double *restrict dat)
+static void take_step(size_t n, double h, const double *restrict x, const double *restrict y,
+                      const stages *at, double *restrict next)
 {
-    dx[0] += slope[0];
-    for (size_t i = 1; i < n; i++) {
-        dx[i] += slope[i] * at[i - 1];
-        dat[i - 1] = slope[i] * x[i];
+    const double *restrict u = at->u, *restrict v = at->v, *restrict w = at->w;
+    for (size_t i = 0; i < n; i++)
+        next[i + 1] = y[i + 1] + h / 6 * x[i] * (y[i] + 2 * u[i] + 2 * v[i] + w[i]);
+}
+
+/* dy is the adjoint of the next y, and becomes that of this one. Its components come from the last to
+ * the first: each hands something to the one before, in every stage. */
+static void go_back(size_t n, double h, const double *restrict x, const double *restrict y,
+                    const stages *at, double *restrict dy, double *restrict dx)
+{
+    const double *restrict u = at->u, *restrict v = at->v, *restrict w = at->w;
+    double from_y = 0, from_u = 0, from_v = 0, from_w = 0;
+    for (size_t i = n; i-- > 0;) {
+        const double d = dy[i], k4 = h / 6 * d, k3 = h / 3 * d + h * from_w,
+                     k2 = h / 3 * d + h / 2 * from_v, k1 = h / 6 * d + h / 2 * from_u;
+        dy[i] = d + from_y + from_u + from_v + from_w;
+        dx[i] += k1 * y[i] + k2 * u[i] + k3 * v[i] + k4 * w[i];
+        from_y = x[i] * k1;
+        from_u = x[i] * k2;
+        from_v = x[i] * k3;
+        from_w = x[i] * k4;
     }
-    dat[n - 1] = 0;
 }
 
-/* The adjoint of the slope of a stage: its weight in the step, and what the next stage says. */
-static void weigh(size_t n, double weight, const double *restrict dy, double h,
-                  const double *restrict next, double *restrict slope)
+/* y and the stages begin with y_0; there is one y before each step, to go back, or two in turns. */
+enum {
+    STAGES = 3
+};
+
+static size_t count_states(size_t steps, bool gradient)
 {
-    for (size_t i = 0; i < n; i++)
-        slope[i] = weight * dy[i] + h * next[i];
+    return gradient ? steps + 1 : 2;
 }
 
-void hand_ode(size_t n, size_t steps, const double *x, double *result, double *gradient)
+size_t hand_ode_room(size_t n, size_t steps, bool gradient)
+{
+    return (STAGES + 1 + count_states(steps, gradient)) * (n + 1);
+}
+
+void hand_ode(size_t n, size_t steps, const double *x, double *room, double *y, double *gradient)
 {
     const double h = 2.0 / (double)steps;
-    const size_t kept = gradient == NULL ? 1 : steps;
-    double *room = bench_allocate((12 + kept) * n, sizeof(*room)), *zeros = room + 11 * n;
-    double *at[4], *k[4], *y = room, *dy = room + 9 * n, *next = room + 10 * n;
-    double *states = room + 12 * n;
-    for (size_t i = 0; i < 4; i++) {
-        at[i] = room + (1 + i) * n;
-        k[i] = room + (5 + i) * n;
-    }
+    const size_t size = n + 1, kept = count_states(steps, gradient != NULL);
+    double *dy = room + STAGES * size, *states = dy + size;
+    const stages at = {room, room + size, room + 2 * size};
+    at.u[0] = at.v[0] = at.w[0] = 1;
+    memset(states, 0, size * sizeof(*states));
+    for (size_t i = 0; i < kept; i++)
+        states[i * size] = 1;
     for (size_t step = 0; step < steps; step++) {
-        if (gradient != NULL)
-            memcpy(states + step * n, y, n * sizeof(*y));
-        find_slope(n, x, y, 0, zeros, at[0], k[0]);
-        find_slope(n, x, y, h / 2, k[0], at[1], k[1]);
-        find_slope(n, x, y, h / 2, k[1], at[2], k[2]);
-        find_slope(n, x, y, h, k[2], at[3], k[3]);
-        for (size_t i = 0; i < n; i++)
-            y[i] += h / 6 * (k[0][i] + 2 * k[1][i] + 2 * k[2][i] + k[3][i]);
+        const double *now = states + step % kept * size;
+        find_stages(n, h, x, now, &at);
+        take_step(n, h, x, now, &at, states + (step + 1) % kept * size);
     }
-    if (result != NULL)
-        memcpy(result, y, n * sizeof(*y));
-    if (gradient != NULL) {
-        memset(gradient, 0, n * sizeof(*gradient));
-        dy[n - 1] = 1;
+    if (y != NULL)
+        memcpy(y, states + steps % kept * size + 1, n * sizeof(*y));
+    if (gradient == NULL)
+        return;
+    memset(gradient, 0, n * sizeof(*gradient));
+    memset(dy, 0, n * sizeof(*dy));
+    dy[n - 1] = 1;
+    for (size_t step = steps; step-- > 0;) {
+        find_stages(n, h, x, states + step * size, &at);
+        go_back(n, h, x, states + step * size, &at, dy, gradient);
     }
-    for (size_t step = gradient == NULL ? 0 : steps; step-- > 0;) {
-        const double *start = states + step * n;
-        find_slope(n, x, start, 0, zeros, at[0], k[0]);
-        find_slope(n, x, start, h / 2, k[0], at[1], k[1]);
-        find_slope(n, x, start, h / 2, k[1], at[2], k[2]);
-        find_slope(n, x, start, h, k[2], at[3], k[3]);
-        /* k are adjoints from here on, and at + h k is no longer needed when they are known */
-        weigh(n, h / 6, dy, 0, zeros, k[3]);
-        go_back(n, x, at[3], k[3], gradient, next);
-        weigh(n, h / 3, dy, h, next, k[2]);
-        memcpy(at[3], next, n * sizeof(*next));
-        go_back(n, x, at[2], k[2], gradient, next);
-        weigh(n, h / 3, dy, h / 2, next, k[1]);
-        memcpy(at[2], next, n * sizeof(*next));
-        go_back(n, x, at[1], k[1], gradient, next);
-        weigh(n, h / 6, dy, h / 2, next, k[0]);
-        memcpy(at[1], next, n * sizeof(*next));
-        go_back(n, x, at[0], k[0], gradient, next);
-        for (size_t i = 0; i < n; i++)
-            dy[i] += at[3][i] + at[2][i] + at[1][i] + next[i];
-    }
-    free(room);
 }
 
 /* ---- det ------------------------------------------------------------------------------------- */
 
-/* Each minor once: it has the rows from the bottom, and a set of columns, which are bits. A set comes
- * after all that it contains. */
+static size_t find_lowest(size_t set)
+{
+#if defined(__GNUC__)
+    return (size_t)__builtin_ctzll(set);
+#else
+    size_t j = 0;
+    while ((set >> j & 1) == 0)
+        j++;
+    return j;
+#endif
+}
+
+/* Rows of a minor are those from the bottom, as many as it has columns. */
+static size_t find_row(size_t size, size_t columns)
+{
+    for (; columns != 0; columns &= columns - 1)
+        size--;
+    return size;
+}
+
+/* Each minor once, by its set of columns, which are bits. A set comes after all that it contains. */
 double hand_det(size_t size, const double *restrict a, double *restrict gradient)
 {
     const size_t count = (size_t)1 << size;
-    double *minors = bench_allocate(2 * count, sizeof(*minors)), *adjoints = minors + count;
+    double *restrict minors = bench_allocate(count, sizeof(*minors));
     minors[0] = 1;
     for (size_t columns = 1; columns < count; columns++) {
-        size_t row = size;
-        for (size_t rest = columns; rest != 0; rest &= rest - 1)
-            row--;
+        const double *row = a + find_row(size, columns) * size;
         double sum = 0, sign = 1;
-        for (size_t j = 0; j < size; j++)
-            if ((columns >> j & 1) != 0) {
-                sum += sign * a[row * size + j] * minors[columns ^ (size_t)1 << j];
-                sign = -sign;
-            }
+        for (size_t rest = columns; rest != 0; rest &= rest - 1) {
+            sum += sign * row[find_lowest(rest)] * minors[columns ^ (rest & -rest)];
+            sign = -sign;
+        }
         minors[columns] = sum;
     }
     const double value = minors[count - 1];
-    adjoints[count - 1] = 1;
-    if (gradient != NULL)
+    if (gradient != NULL) {
+        double *restrict adjoints = bench_allocate(count, sizeof(*adjoints));
         memset(gradient, 0, size * size * sizeof(*gradient));
-    for (size_t columns = gradient == NULL ? 0 : count - 1; columns > 0; columns--) {
-        size_t row = size;
-        for (size_t rest = columns; rest != 0; rest &= rest - 1)
-            row--;
-        double upstream = adjoints[columns];
-        for (size_t j = 0; j < size; j++)
-            if ((columns >> j & 1) != 0) {
-                const size_t rest = columns ^ (size_t)1 << j;
-                gradient[row * size + j] += upstream * minors[rest];
-                adjoints[rest] += upstream * a[row * size + j];
+        adjoints[count - 1] = 1;
+        for (size_t columns = count - 1; columns > 0; columns--) {
+            const size_t row = find_row(size, columns) * size;
+            double upstream = adjoints[columns];
+            for (size_t rest = columns; rest != 0; rest &= rest - 1) {
+                const size_t j = find_lowest(rest), without = columns ^ (rest & -rest);
+                gradient[row + j] += upstream * minors[without];
+                adjoints[without] += upstream * a[row + j];
                 upstream = -upstream;
             }
+        }
+        free(adjoints);
     }
     free(minors);
     return value;

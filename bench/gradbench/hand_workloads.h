@@ -6,6 +6,7 @@
 #ifndef GRADBENCH_HAND_WORKLOADS_H
 #define GRADBENCH_HAND_WORKLOADS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* gradient may be NULL. */
@@ -13,8 +14,9 @@ double hand_llsq(size_t m, size_t n, const double *x, double *gradient);
 double hand_lse(size_t n, const double *x, double *gradient);
 double hand_det(size_t size, const double *a, double *gradient);
 
-/* y and gradient may be NULL; gradient is that of y's last component. */
-void hand_ode(size_t n, size_t steps, const double *x, double *y, double *gradient);
+/* y and gradient may be NULL; gradient is that of y's last component. room has so many numbers. */
+void hand_ode(size_t n, size_t steps, const double *x, double *room, double *y, double *gradient);
+size_t hand_ode_room(size_t n, size_t steps, bool gradient);
 
 /* The cost; direction, unless it is NULL, is the gradient divided by the Hessian's diagonal. */
 double hand_kmeans(size_t n, size_t k, size_t d, const double *points, const double *centroids,

@@ -6,7 +6,7 @@
  *
  * and its gradient with respect to the coefficients x: recorded for one place, run on all of them.
  */
-#include "gradbench.h"
+#include "gradbench_inputs.h"
 
 #include "bench.h"
 #include "hand_workloads.h"
@@ -17,12 +17,6 @@ enum {
     PRIMAL,
     GRADIENT
 };
-
-typedef struct llsq_input {
-    gb_list x;
-    size_t n;
-    double *places; /* 0, 1, ... n - 1 */
-} llsq_input;
 
 static ag_value record_place(ag_graph *graph, const void *self, const ag_value *x,
                              const ag_value *i)

@@ -4,7 +4,7 @@
  * gradient of the last component of y with respect to x. A program has one step, recorded once, and
  * ag_scan; on the tape one step follows the other.
  */
-#include "gradbench.h"
+#include "gradbench_inputs.h"
 
 #include "bench.h"
 #include "hand_workloads.h"
@@ -15,11 +15,6 @@ enum {
     PRIMAL,
     GRADIENT
 };
-
-typedef struct ode_input {
-    gb_list x;
-    size_t steps;
-} ode_input;
 
 /* What a step needs on its way: four slopes, and where they are taken. */
 enum {
@@ -94,18 +89,25 @@ static void record_program(ag_graph *graph, const void *self, const ag_value *x,
     free(room);
 }
 
-static bool evaluate_hand(void *state, const gb_task *task, double *output, gb_error *error)
+static void *prepare_hand(const gb_task *task, gb_error *error)
+{
+    const ode_input *input = task->input;
+    (void)error;
+    return bench_allocate(hand_ode_room(input->x.count, input->steps, task->function == GRADIENT),
+                          sizeof(double));
+}
+
+static bool evaluate_hand(void *room, const gb_task *task, double *output, gb_error *error)
 {
     const ode_input *input = task->input;
     const bool gradient = task->function == GRADIENT;
-    hand_ode(input->x.count, input->steps, input->x.numbers, gradient ? NULL : output,
-             gradient ? output : NULL);
-    (void)state;
     (void)error;
+    hand_ode(input->x.count, input->steps, input->x.numbers, room, gradient ? NULL : output,
+             gradient ? output : NULL);
     return true;
 }
 
-static const gb_way hand = {"hand", NULL, evaluate_hand, NULL};
+static const gb_way hand = {"hand", prepare_hand, evaluate_hand, free};
 
 static bool read_input(const json_t *json, void *self, gb_error *error)
 {

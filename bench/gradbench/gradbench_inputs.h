@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Inputs of workloads that peers compute, too.
+ */
+#ifndef GRADBENCH_INPUTS_H
+#define GRADBENCH_INPUTS_H
+
+#include "gradbench.h"
+
+typedef struct llsq_input {
+    gb_list x;
+    size_t n;
+    double *places; /* 0, 1, ... n - 1 */
+} llsq_input;
+
+typedef struct ode_input {
+    gb_list x;
+    size_t steps;
+} ode_input;
+
+typedef struct det_input {
+    gb_list a;   /* row by row */
+    size_t size; /* rows and columns */
+} det_input;
+
+#endif
