@@ -5,7 +5,8 @@
 DIRECTORY has the tools. Every way and every peer runs in a process of its own, all of them in turn
 in each round, so that whatever slows the machine down falls on all; a process takes the median of
 its runs, the table that of the rounds with its quarters. Ratios are taken within rounds. Memory is
-the largest resident size of a process, its input and its output included.
+the largest resident size of a process, its input and its output included; where a tool needs less
+than this script itself, that is what stands there.
 """
 
 import json
@@ -29,7 +30,7 @@ RACES = [ # workload, function, sizes
     ("ba", "jacobian", [372, 47423, 204472]),
     ("lstm", "jacobian", [4, 4096]),
 ] + [(name, function, []) for name in ("particle", "saddle") for function in ("ff", "fr", "rf", "rr")]
-PATIENCE = 120 # seconds for a process
+PATIENCE = 120 # seconds for a process; what takes longer has no figures
 
 
 class Entry:
