@@ -129,7 +129,7 @@ def main():
         elif argument.startswith("--only="):
             only = argument.removeprefix("--only=")
     there = json.loads(subprocess.check_output([tools / "gradbench", "--list"]))
-    print(f"{'':20} {'prepare':>10} {'evaluate':>10} {'median':>10} {'quarter':>10} {'/ hand':>8} "
+    print(f"{'':20} {'prepare':>10} {'quarter':>10} {'median':>10} {'quarter':>10} {'/ hand':>8} "
           f"{'memory':>9}\n{'':20} {'ms':>10} {'ms':>10} {'ms':>10} {'ms':>10} {'':8} {'MiB':>9}")
     with tempfile.TemporaryDirectory() as directory:
         for workload, function, sizes in RACES:
