@@ -142,31 +142,34 @@ static bool can_read_term(const agi_c_writer *w, uint32_t n, const agi_factors *
            (q.space == AGI_NOWHERE || agi_c_can_read(w, n, q));
 }
 
-/* The same for the products that one element has, one at each turn. */
-static agi_factors turn(agi_factors f)
+/* The same for the products that element i has, one at each turn. */
+static agi_factors turn(agi_factors f, uint32_t i)
 {
+    f.p.at += i * (uint32_t)f.p.stride;
+    f.q.at += i * (uint32_t)f.q.stride;
     f.p.stride = f.p_step;
     f.q.stride = f.q_step;
     f.p_step = f.q_step = 0;
     return f;
 }
 
-/* Terms of the same length, from t on, are added up in one loop; returns where they end. */
-static uint32_t add_up(agi_c_writer *w, const agi_instruction *at, const agi_factors *f, uint32_t t,
-                       uint32_t *sum)
+/* Terms of element i of the same length, from t on, are added up in one loop; returns where they
+ * end. */
+static uint32_t add_up(agi_c_writer *w, const agi_instruction *at, const agi_factors *f, uint32_t i,
+                       uint32_t t, uint32_t *sum)
 {
     const uint32_t n = f[t].repeat;
     uint32_t end = t;
     bool joins = true, is_first = true;
     for (; end < at->terms && f[end].repeat == n && end < t + LINE_TERMS; end++) {
-        const agi_factors one = turn(f[end]);
+        const agi_factors one = turn(f[end], i);
         joins = joins && can_read_term(w, n, &one, 0);
     }
     agi_c_enter_loop(w, n, joins);
     *sum = agi_c_begin_sum(w);
     agi_text body = {.memory = w->file->memory};
     for (; t < end; t++) {
-        const agi_factors one = turn(f[t]);
+        const agi_factors one = turn(f[t], i);
         term_text term;
         find_loop_term(w, &one, 0, &term);
         put_term(&body, &w->file->gates, &one, &term, is_first);
@@ -194,7 +197,7 @@ static void put_long_sum(agi_c_writer *w, const agi_instruction *at, const agi_f
             t++;
             continue;
         }
-        t = add_up(w, at, f, t, &sum);
+        t = add_up(w, at, f, i, t, &sum);
         agi_text_put(&sums, "%sa%" PRIu32, is_first ? "" : " + ", sum);
         is_first = false;
     }
