@@ -449,7 +449,8 @@ static void put_unused(agi_text *to, const agi_c_unit *unit)
         agi_text_put(to, "    (void)shared;\n");
     if (info->each_count > 0 && (uses & AGI_C_EACH) == 0)
         agi_text_put(to, "    (void)each;\n");
-    if (unit->function->scaled && !unit->has_totals && (uses & AGI_C_SCALE) == 0)
+    const bool adds_totals = unit->has_totals && info->sum_count > 0;
+    if (unit->function->scaled && !adds_totals && (uses & AGI_C_SCALE) == 0)
         agi_text_put(to, "    (void)scale;\n");
 }
 

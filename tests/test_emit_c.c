@@ -7,6 +7,7 @@
 #define _DEFAULT_SOURCE /* mkdtemp */
 #include "emitting.h"
 #include "random_problem.h"
+#include "vector_problem.h"
 
 /* ---- Gates ----------------------------------------------------------------------------------- */
 
@@ -110,6 +111,35 @@ static void test_random_graphs(void **state)
     }
     assert_true(2 * seen.bounded > seen.numbers);
     assert_true(seen.branches > 0);
+}
+
+/* ---- Vectors ---------------------------------------------------------------------------------- */
+
+static void test_vectors(void **state)
+{
+    (void)state;
+    enum {
+        PROBLEMS = 24,
+        FIRST = 130
+    };
+    memset(&seen, 0, sizeof(seen));
+    for (int is_float = 0; is_float < 2; is_float++) {
+        emission e = {.options = {.use_float = is_float, .static_workspace = is_float}};
+        (void)add_emitted(&e, make_rows_problem(), false);
+        for (uint64_t i = 0; i < PROBLEMS; i++)
+            (void)add_emitted(&e, make_vector_problem(FIRST + PROBLEMS * (uint64_t)is_float + i),
+                              i % 5 == 4);
+        load_emission(&e);
+        for (size_t i = 0; i < e.n; i++) {
+            batch b = new_batch(e.problems[i], 1 + i % 3, (source){-1.5, 1.5, i % 4 == 3 ? 30 : 0},
+                                is_float);
+            run_recorded(&b);
+            check_emitted(&e, i, &b);
+            free_batch(&b);
+        }
+        free_emission(&e);
+    }
+    assert_true(2 * seen.bounded > seen.numbers);
 }
 
 /* ---- Scans ------------------------------------------------------------------------------------ */
@@ -579,6 +609,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gates),
         cmocka_unit_test(test_random_graphs),
+        cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_scans),
         cmocka_unit_test(test_steps_in_place),
         cmocka_unit_test(test_frozen),

@@ -6,6 +6,7 @@
 #define _DEFAULT_SOURCE /* mkdtemp */
 #include "native_testing.h"
 #include "random_problem.h"
+#include "vector_problem.h"
 
 #include <float.h>
 
@@ -34,6 +35,16 @@ static void test_random_graphs(void **state)
     memset(&seen, 0, sizeof(seen));
     for (uint64_t seed = 2000; seed < 2012; seed++)
         check_native(make_problem(seed), (source){-1.5, 1.5, seed % 2 == 0 ? 0 : 10});
+    assert_true(2 * seen.bounded > seen.numbers);
+}
+
+static void test_random_vectors(void **state)
+{
+    (void)state;
+    memset(&seen, 0, sizeof(seen));
+    check_native(make_rows_problem(), (source){-1, 1, 0});
+    for (uint64_t seed = 144; seed < 147; seed++)
+        check_native(make_vector_problem(seed), (source){-1.5, 1.5, seed % 2 == 0 ? 30 : 0});
     assert_true(2 * seen.bounded > seen.numbers);
 }
 
@@ -300,13 +311,10 @@ static void test_falls_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gates),
-        cmocka_unit_test(test_random_graphs),
-        cmocka_unit_test(test_net),
-        cmocka_unit_test(test_vectors),
-        cmocka_unit_test(test_scan),
-        cmocka_unit_test(test_steps_in_place),
-        cmocka_unit_test(test_same_bits_on_threads),
+        cmocka_unit_test(test_gates),          cmocka_unit_test(test_random_graphs),
+        cmocka_unit_test(test_random_vectors), cmocka_unit_test(test_net),
+        cmocka_unit_test(test_vectors),        cmocka_unit_test(test_scan),
+        cmocka_unit_test(test_steps_in_place), cmocka_unit_test(test_same_bits_on_threads),
         cmocka_unit_test(test_falls_back),
     };
     return cmocka_run_group_tests(tests, make_cache, remove_cache);
