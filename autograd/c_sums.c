@@ -363,17 +363,15 @@ agi_c_elements agi_c_find_elements(agi_c_writer *w, const agi_elements *e)
         return found;
     }
     const uint32_t *list = w->unit->program->records.lists + e->list;
-    const agi_c_section *section = e->vector.space == AGI_UNIFORM ? &w->unit->once : w->section;
-    const uint32_t base = e->vector.space == AGI_UNIFORM ? 0 : agi_c_base(w);
     agi_text *tables = &w->file->tables;
     for (uint32_t i = 0; i < e->n; i++) {
-        const agi_vector one = {list[i], 0, e->vector.space};
-        if (one.space == AGI_SLOTS) {
+        if (e->vector.space == AGI_SLOTS) {
             agi_c_read_memory(w, list[i]);
             agi_c_take_places(w, w->section, (agi_c_span){list[i], list[i]});
             agi_c_use(w, AGI_C_WORKSPACE);
         } else {
-            (void)agi_c_find_row(w, one, 1, 0, 1);
+            const agi_vector one = {list[i], 0, e->vector.space};
+            found.row.array = agi_c_find_row(w, one, 1, 0, 1).array;
         }
     }
     (void)snprintf(found.list, sizeof(found.list), "%s_list%" PRIu32, w->unit->name,
@@ -382,9 +380,13 @@ agi_c_elements agi_c_find_elements(agi_c_writer *w, const agi_elements *e)
         return found;
     w->file->lists++;
     agi_text_put(tables, "static const unsigned long %s[%" PRIu32 "] = {", found.list, e->n);
-    for (uint32_t i = 0; i < e->n; i++)
-        agi_text_put(tables, i % 16 == 0 ? "\n    %" PRIu32 "," : " %" PRIu32 ",",
-                     base + section->places[list[i]]);
+    for (uint32_t i = 0; i < e->n; i++) {
+        const agi_vector one = {list[i], 0, e->vector.space};
+        const int64_t at = e->vector.space == AGI_SLOTS
+                               ? (int64_t)agi_c_base(w) + w->section->places[list[i]]
+                               : agi_c_find_row(w, one, 1, 0, 1).at;
+        agi_text_put(tables, i % 16 == 0 ? "\n    %" PRId64 "," : " %" PRId64 ",", at);
+    }
     agi_text_put(tables, "\n};\n");
     return found;
 }
@@ -394,7 +396,7 @@ void agi_c_put_element(char to[AGI_C_OPERAND], const agi_c_elements *e, char let
     if (e->list[0] == '\0')
         agi_c_put_place(to, e->row, letter, 0, 'i');
     else
-        (void)snprintf(to, AGI_C_OPERAND, "w[%s[%c]]", e->list, letter);
+        (void)snprintf(to, AGI_C_OPERAND, "%s[%s[%c]]", e->row.array, e->list, letter);
 }
 
 /* Where everything of a matrix is. */

@@ -208,11 +208,15 @@ static inline void add_vector_outputs(problem *p, const vectors *all)
     (void)put(&p->map, ag_abs(all->at[all->n - 1].at[0]));
 }
 
-/* A few sums, not enough for a matrix, of rows that are far apart. */
+/* A few sums, not enough for a matrix, of rows that are far apart; a fold of scattered parameters. */
 static inline problem *make_rows_problem(void)
 {
     problem *p = new_problem(12);
     const ag_value *w = add_inputs(p, &p->shared, 11), *x = add_inputs(p, &p->each, 40);
+    ag_value scattered[20];
+    for (size_t i = 0; i < 20; i++)
+        scattered[i] = w[i * i % 11];
+    (void)put(&p->once, ag_logsumexp(20, scattered));
     (void)put(&p->map, ag_scale(ag_sum(11, x), (ag_real)0.5));
     (void)put(&p->map, ag_scale(ag_sum(11, x + 14), (ag_real)0.5));
     for (size_t i = 0; i < 3; i++)
