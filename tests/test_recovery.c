@@ -727,16 +727,18 @@ enum {
     EDGE_NUMBERS = 4
 };
 
+#define INF ((double)INFINITY)
+
 static const double logsumexp_edges[][EDGE_NUMBERS] = {
     {0.5, -1.25, 2, 0.25},
     {2, 2, 2, -1},
     {-0.0, 0, -0.0, 0},
-    {INFINITY, 1, 1000, -INFINITY},
-    {INFINITY, INFINITY, 0, 1},
-    {-INFINITY, -INFINITY, -INFINITY, -INFINITY},
-    {-INFINITY, 0, -INFINITY, -INFINITY},
-    {NAN, 1, INFINITY, -INFINITY},
-    {1, 1, -INFINITY, NAN},
+    {INF, 1, 1000, -INF},
+    {INF, INF, 0, 1},
+    {-INF, -INF, -INF, -INF},
+    {-INF, 0, -INF, -INF},
+    {(double)NAN, 1, INF, -INF},
+    {1, 1, -INF, (double)NAN},
     {1e308, -1e308, 1e308, 0},
     {1e30, -1e30, 1e30, 0},
     {800, -800, 0, 799},
