@@ -75,8 +75,9 @@ enum {
 /* Everything that numbers can be. */
 static double draw_anything(problem *p)
 {
-    static const double special[] = {0,      -0.0,    1,     -1,     INFINITY, -INFINITY, NAN,
-                                     5e-324, -5e-324, 1e308, -1e308, 709.75,   -745.2,    88.72};
+    const double infinity = (double)INFINITY, nan = (double)NAN;
+    const double special[] = {0,      -0.0,    1,     -1,     infinity, -infinity, nan,
+                              5e-324, -5e-324, 1e308, -1e308, 709.75,   -745.2,    88.72};
     const size_t k = draw_below(p, 3 * sizeof(special) / sizeof(*special));
     return k < sizeof(special) / sizeof(*special) ? special[k]
            : k % 2 == 0                           ? draw_number(p, -3, 3)
