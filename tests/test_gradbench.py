@@ -42,6 +42,15 @@ def flatten(value):
 
 
 class TestCase(unittest.TestCase):
+    outputs = {}
+
+    def run_case(self, name, workload, function, value, way):
+        """The output, for all tests that want it."""
+        if (name, way) not in self.outputs:
+            output, _ = self.run_tool(workload, value, function, f"--way={way}")
+            self.outputs[name, way] = output
+        return self.outputs[name, way]
+
     def setUp(self):
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
@@ -117,15 +126,6 @@ def cases():
 
 
 class Numbers(TestCase):
-    outputs = {}
-
-    def run_case(self, name, workload, function, value, way):
-        """The output, for all tests that want it."""
-        if (name, way) not in self.outputs:
-            output, _ = self.run_tool(workload, value, function, f"--way={way}")
-            self.outputs[name, way] = output
-        return self.outputs[name, way]
-
     def test_every_function_has_a_case(self):
         there = {(workload, function) for _, workload, function, _, _ in cases()}
         for workload, has in LIST.items():
@@ -146,34 +146,6 @@ class Numbers(TestCase):
             for way in others:
                 with self.subTest(case=name, way=way, beside=first):
                     self.compare(outputs[way], outputs[first], 1e-10)
-
-    def test_prepares_for_sizes(self):
-        """What is prepared must not have computed anything with the input's numbers."""
-        other = self.directory / "other.json"
-        for name, workload, function, value, _ in cases():
-            other.write_text(json.dumps(change(value)))
-            for way in LIST[workload]["ways"]:
-                with self.subTest(case=name, way=way):
-                    wanted = self.run_case(name, workload, function, value, way)
-                    output, _ = self.run_tool(workload, value, function, f"--way={way}",
-                                              f"--prepare={other}")
-                    self.assertEqual(output, wanted)
-        other.write_text(json.dumps({"x": [1, 2]}))
-        self.refuse("lse", {"x": [1, 2, 3]}, "primal", "the sizes are not", f"--prepare={other}")
-
-    def test_runs_again(self):
-        """What a run leaves behind must not reach the next one."""
-        for way in sorted({way for has in LIST.values() for way in has["ways"]}):
-            chosen = [case for case in cases() if way in LIST[case[1]]["ways"]
-                      and isinstance(case[3], dict)]
-            twice = self.evaluate([(workload, function, value | {"min_runs": 2})
-                                   for _, workload, function, value, _ in chosen], f"--way={way}")
-            for (name, workload, function, value, _), answer in zip(chosen, twice):
-                with self.subTest(case=name, way=way):
-                    names = [timing["name"] for timing in answer["timings"]]
-                    self.assertEqual(names, ["prepare"] + 2 * ["evaluate"])
-                    self.assertEqual(answer["output"],
-                                     self.run_case(name, workload, function, value, way))
 
     def test_threads(self):
         tasks = [(workload, function, value) for _, workload, function, value, _ in cases()]
@@ -227,6 +199,38 @@ class Numbers(TestCase):
         self.assertEqual([answer["output"] for answer in squares], [a * a for a in x])
         doubles = self.evaluate([("hello", "double", number) for number in x])
         self.assertEqual([answer["output"] for answer in doubles], [2 * a for a in x])
+
+
+class Again(TestCase):
+    """The same by other ways of being called."""
+
+    def test_prepares_for_sizes(self):
+        """What is prepared must not have computed anything with the input's numbers."""
+        other = self.directory / "other.json"
+        for name, workload, function, value, _ in cases():
+            other.write_text(json.dumps(change(value)))
+            for way in LIST[workload]["ways"]:
+                with self.subTest(case=name, way=way):
+                    wanted = self.run_case(name, workload, function, value, way)
+                    output, _ = self.run_tool(workload, value, function, f"--way={way}",
+                                              f"--prepare={other}")
+                    self.assertEqual(output, wanted)
+        other.write_text(json.dumps({"x": [1, 2]}))
+        self.refuse("lse", {"x": [1, 2, 3]}, "primal", "the sizes are not", f"--prepare={other}")
+
+    def test_runs_again(self):
+        """What a run leaves behind must not reach the next one."""
+        for way in sorted({way for has in LIST.values() for way in has["ways"]}):
+            chosen = [case for case in cases() if way in LIST[case[1]]["ways"]
+                      and isinstance(case[3], dict)]
+            twice = self.evaluate([(workload, function, value | {"min_runs": 2})
+                                   for _, workload, function, value, _ in chosen], f"--way={way}")
+            for (name, workload, function, value, _), answer in zip(chosen, twice):
+                with self.subTest(case=name, way=way):
+                    names = [timing["name"] for timing in answer["timings"]]
+                    self.assertEqual(names, ["prepare"] + 2 * ["evaluate"])
+                    self.assertEqual(answer["output"],
+                                     self.run_case(name, workload, function, value, way))
 
 
 class WrongInput(TestCase):
