@@ -26,20 +26,7 @@ double hand_rosenbrock(const double *restrict x, double *restrict gradient)
 
 double hand_logsumexp(const double *restrict x, double *restrict gradient)
 {
-    double largest = x[0], total = 0;
-#pragma omp simd reduction(max : largest)
-    for (int i = 0; i < SUM_SIZE; i++)
-        largest = x[i] > largest ? x[i] : largest;
-#pragma omp simd reduction(+ : total)
-    for (int i = 0; i < SUM_SIZE; i++) {
-        const double e = exp(x[i] - largest);
-        gradient[i] = e;
-        total += e;
-    }
-    const double share = 1 / total;
-    for (int i = 0; i < SUM_SIZE; i++)
-        gradient[i] *= share;
-    return largest + log(total);
+    return log_sum_exp(SUM_SIZE, x, gradient);
 }
 
 /* gradient = d x^T, and that of the biases behind it; out x in */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Loops that nets written by hand are made of, in the form that compilers vectorise without
+ * Loops that nets and other functions written by hand are made of, in the form that compilers vectorise without
  * -ffast-math: several rows at a time, sums across a vector only where `omp simd` allows them. With
  * constant sizes they are unrolled where they are used.
  */
@@ -9,6 +9,8 @@
 
 #include "number.h"
 #include "vector_math.h"
+
+#include <stddef.h>
 
 enum {
     BLOCK = 64
@@ -71,6 +73,25 @@ INLINE void activate(int n, const number *restrict b, number *restrict y)
 #pragma omp simd
     for (int j = 0; j < n; j++)
         y[j] = NUMBER(tanh)(y[j] + b[j]);
+}
+
+/* log sum_i exp(x_i); shares: its gradient */
+INLINE number log_sum_exp(size_t n, const number *restrict x, number *restrict shares)
+{
+    number largest = x[0], total = 0;
+#pragma omp simd reduction(max : largest)
+    for (size_t i = 0; i < n; i++)
+        largest = x[i] > largest ? x[i] : largest;
+#pragma omp simd reduction(+ : total)
+    for (size_t i = 0; i < n; i++) {
+        const number e = NUMBER(exp)(x[i] - largest);
+        shares[i] = e;
+        total += e;
+    }
+    const number share = 1 / total;
+    for (size_t i = 0; i < n; i++)
+        shares[i] *= share;
+    return largest + NUMBER(log)(total);
 }
 
 INLINE void undo_activation(int n, const number *restrict y, number *restrict d)

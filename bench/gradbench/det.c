@@ -107,18 +107,6 @@ static void make_input(void *self, const size_t *sizes, uint64_t *random)
     gb_make_list(&input->a, input->size * input->size, random);
 }
 
-static size_t count_outputs(const void *self, int function)
-{
-    const det_input *input = self;
-    return function == PRIMAL ? 1 : input->a.count;
-}
-
-static json_t *write_output(const void *self, int function, const double *output)
-{
-    const det_input *input = self;
-    return function == PRIMAL ? json_real(output[0]) : gb_write_list(input->a.count, output);
-}
-
 const gb_workload det_workload = {
     .name = "det",
     .functions = {[PRIMAL] = "primal", [GRADIENT] = "gradient"},
@@ -127,7 +115,7 @@ const gb_workload det_workload = {
     .read = read_input,
     .make = make_input,
     .clear = gb_clear_list,
-    .count_outputs = count_outputs,
-    .write = write_output,
+    .count_outputs = gb_count_gradient,
+    .write = gb_write_gradient,
     .function = {.point = gb_find_list, .record = record, .record_program = record_program},
 };

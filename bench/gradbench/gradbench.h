@@ -196,6 +196,13 @@ bool gb_read_whole_list(const json_t *input, const char *field, gb_list *list, g
 void gb_make_list(gb_list *list, size_t count, uint64_t *random);
 const double *gb_find_list(const void *input, size_t *count);
 void gb_clear_list(void *input);
+/* The outputs of a number that such an input gives (function 0), and of its gradient with respect to
+ * the list (1). */
+size_t gb_count_gradient(const void *input, int function);
+json_t *gb_write_gradient(const void *input, int function, const double *output);
+/* The output of functions that give one number each. */
+size_t gb_count_number(const void *input, int function);
+json_t *gb_write_number(const void *input, int function, const double *output);
 /* Appends what has been read to a list, and frees it; false if it is NULL. */
 bool gb_append(gb_list *list, size_t count, double *read);
 

@@ -6,7 +6,7 @@
 #include "gmm.h"
 
 #include "bench.h"
-#include "vector_math.h"
+#include "hand_loops.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -21,22 +21,6 @@ static mixture find_mixture(const gmm_input *input, double *numbers)
 {
     const size_t k = input->k, d = input->d;
     return (mixture){numbers, numbers + k, numbers + k + k * d, numbers + k + 2 * k * d};
-}
-
-static double log_sum_exp(size_t n, const double *restrict x, double *restrict shares)
-{
-    double largest = x[0], total = 0;
-    for (size_t i = 1; i < n; i++)
-        largest = x[i] > largest ? x[i] : largest;
-#pragma omp simd reduction(+ : total)
-    for (size_t i = 0; i < n; i++) {
-        const double e = exp(x[i] - largest);
-        shares[i] = e;
-        total += e;
-    }
-    for (size_t i = 0; i < n; i++)
-        shares[i] /= total;
-    return largest + log(total);
 }
 
 /* |Q (x - mu)|^2 */

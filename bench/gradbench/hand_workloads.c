@@ -6,7 +6,7 @@
 #include "hand_workloads.h"
 
 #include "bench.h"
-#include "vector_math.h"
+#include "hand_loops.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -59,25 +59,15 @@ double hand_llsq(size_t m, size_t n, const double *restrict x, double *restrict 
 
 double hand_lse(size_t n, const double *restrict x, double *restrict gradient)
 {
+    if (gradient != NULL)
+        return log_sum_exp(n, x, gradient);
     double largest = x[0], total = 0;
 #pragma omp simd reduction(max : largest)
     for (size_t i = 0; i < n; i++)
         largest = x[i] > largest ? x[i] : largest;
-    if (gradient == NULL) {
 #pragma omp simd reduction(+ : total)
-        for (size_t i = 0; i < n; i++)
-            total += exp(x[i] - largest);
-        return largest + log(total);
-    }
-#pragma omp simd reduction(+ : total)
-    for (size_t i = 0; i < n; i++) {
-        const double e = exp(x[i] - largest);
-        gradient[i] = e;
-        total += e;
-    }
-    const double share = 1 / total;
     for (size_t i = 0; i < n; i++)
-        gradient[i] *= share;
+        total += exp(x[i] - largest);
     return largest + log(total);
 }
 

@@ -29,27 +29,13 @@ static const double *find_point(const void *self, size_t *n)
     return &input->x;
 }
 
-static size_t count_outputs(const void *self, int function)
-{
-    (void)self;
-    (void)function;
-    return 1;
-}
-
-static json_t *write_output(const void *self, int function, const double *output)
-{
-    (void)self;
-    (void)function;
-    return json_real(output[0]);
-}
-
 const gb_workload hello_workload = {
     .name = "hello",
     .functions = {"square", "double"},
     .ways = {&gb_function_program, &gb_function_tape},
     .input_size = sizeof(hello_input),
     .read = read_input,
-    .count_outputs = count_outputs,
-    .write = write_output,
+    .count_outputs = gb_count_number,
+    .write = gb_write_number,
     .function = {.point = find_point, .record = record},
 };

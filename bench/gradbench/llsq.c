@@ -92,18 +92,6 @@ static gb_batch find_batch(const void *self)
     };
 }
 
-static size_t count_outputs(const void *self, int function)
-{
-    const llsq_input *input = self;
-    return function == PRIMAL ? 1 : input->x.count;
-}
-
-static json_t *write_output(const void *self, int function, const double *output)
-{
-    const llsq_input *input = self;
-    return function == PRIMAL ? json_real(output[0]) : gb_write_list(input->x.count, output);
-}
-
 const gb_workload llsq_workload = {
     .name = "llsq",
     .functions = {[PRIMAL] = "primal", [GRADIENT] = "gradient"},
@@ -112,7 +100,7 @@ const gb_workload llsq_workload = {
     .read = read_input,
     .make = make_input,
     .clear = clear_input,
-    .count_outputs = count_outputs,
-    .write = write_output,
+    .count_outputs = gb_count_gradient,
+    .write = gb_write_gradient,
     .total = {.batch = find_batch, .record_sample = record_place},
 };

@@ -50,18 +50,6 @@ static void make_input(void *self, const size_t *sizes, uint64_t *random)
     gb_make_list(self, sizes[0], random);
 }
 
-static size_t count_outputs(const void *self, int function)
-{
-    const gb_list *input = self;
-    return function == PRIMAL ? 1 : input->count;
-}
-
-static json_t *write_output(const void *self, int function, const double *output)
-{
-    const gb_list *input = self;
-    return function == PRIMAL ? json_real(output[0]) : gb_write_list(input->count, output);
-}
-
 const gb_workload lse_workload = {
     .name = "lse",
     .functions = {[PRIMAL] = "primal", [GRADIENT] = "gradient"},
@@ -70,7 +58,7 @@ const gb_workload lse_workload = {
     .read = read_input,
     .make = make_input,
     .clear = gb_clear_list,
-    .count_outputs = count_outputs,
-    .write = write_output,
+    .count_outputs = gb_count_gradient,
+    .write = gb_write_gradient,
     .function = {.point = gb_find_list, .record = record},
 };

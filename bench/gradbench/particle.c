@@ -94,20 +94,6 @@ static void make_input(void *self, const size_t *sizes, uint64_t *random)
     input->w = 0;
 }
 
-static size_t count_outputs(const void *self, int function)
-{
-    (void)self;
-    (void)function;
-    return 1;
-}
-
-static json_t *write_output(const void *self, int function, const double *output)
-{
-    (void)self;
-    (void)function;
-    return json_real(output[0]);
-}
-
 const gb_workload particle_workload = {
     .name = "particle",
     .functions = NESTED_FUNCTIONS,
@@ -115,6 +101,6 @@ const gb_workload particle_workload = {
     .input_size = sizeof(particle_input),
     .read = read_input,
     .make = make_input,
-    .count_outputs = count_outputs,
-    .write = write_output,
+    .count_outputs = gb_count_number,
+    .write = gb_write_number,
 };

@@ -152,6 +152,32 @@ void gb_clear_list(void *input)
     free(list->numbers);
 }
 
+size_t gb_count_gradient(const void *input, int function)
+{
+    const gb_list *list = input;
+    return function == 0 ? 1 : list->count;
+}
+
+json_t *gb_write_gradient(const void *input, int function, const double *output)
+{
+    const gb_list *list = input;
+    return function == 0 ? json_real(output[0]) : gb_write_list(list->count, output);
+}
+
+size_t gb_count_number(const void *input, int function)
+{
+    (void)input;
+    (void)function;
+    return 1;
+}
+
+json_t *gb_write_number(const void *input, int function, const double *output)
+{
+    (void)input;
+    (void)function;
+    return json_real(output[0]);
+}
+
 bool gb_append(gb_list *list, size_t count, double *read)
 {
     if (read == NULL)
