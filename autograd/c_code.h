@@ -21,7 +21,7 @@ enum {
  * operands, are functions of the file, prefix_max. */
 typedef struct agi_c_gates {
     agi_c_library library;
-    bool is_native; /* for one compiler: see agi_c_file */
+    bool is_native; /* a program's own code, for one compiler, here and now */
     bool needed[AGI_GATE_COUNT];
 } agi_c_gates;
 
@@ -89,7 +89,6 @@ typedef struct agi_c_file {
     uint32_t comparisons;
     uint32_t lists;
     bool static_workspace;
-    bool is_native;            /* a program's own code, for one compiler, here and now */
     bool has_vector_functions; /* loops that call libm become vector code */
     struct agi_c_unit **units; /* the functions asked for, then the steps that these take */
     uint32_t units_count, units_capacity;

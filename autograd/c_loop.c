@@ -19,12 +19,6 @@ static bool is_open(const agi_c_writer *w)
     return w->loop.n > 0;
 }
 
-/* Vectors of slots; those of `once` are uniform for everybody, also for itself. */
-static bool is_slots(const agi_c_writer *w, agi_vector v)
-{
-    return v.space == AGI_SLOTS || (v.space == AGI_UNIFORM && w->section == &w->unit->once);
-}
-
 /* Whether the slot holds what the open loop computes. */
 static bool is_from_loop(const agi_c_writer *w, uint32_t slot)
 {
@@ -59,7 +53,7 @@ bool agi_c_can_read(const agi_c_writer *w, uint32_t n, agi_vector v)
         return false;
     if (v.space == AGI_SHARED) /* totals may be the same array */
         return !w->loop.writes_totals;
-    if (!is_slots(w, v))
+    if (!agi_c_is_here(w, v))
         return true;
     const agi_c_loop_row *row = v.stride == 1 ? find_written(w, v.at) : NULL;
     if (row != NULL) {
@@ -144,7 +138,7 @@ void agi_c_end_loop(agi_c_writer *w)
         agi_text line = w->line, comment = w->comment; /* of a statement in the making */
         w->line = (agi_text){.memory = line.memory};
         w->comment = (agi_text){.memory = line.memory};
-        if (w->file->is_native) {
+        if (w->file->gates.is_native) {
             agi_text_put(w->out, "#pragma omp simd");
             for (uint32_t i = w->loop.sums_first; i < w->loop.sums; i++)
                 agi_text_put(w->out,
@@ -198,7 +192,8 @@ void agi_c_put_element_of(agi_c_writer *w, char to[AGI_C_OPERAND], agi_vector v)
     if (v.stride == 0) {
         agi_c_put_number(w, to, v);
     } else {
-        const agi_c_loop_row *row = is_slots(w, v) && v.stride == 1 ? find_written(w, v.at) : NULL;
+        const agi_c_loop_row *row =
+            agi_c_is_here(w, v) && v.stride == 1 ? find_written(w, v.at) : NULL;
         if (row != NULL) {
             w->section->definitions[row->definition].in_local = true;
             (void)snprintf(to, AGI_C_OPERAND, "e%" PRIu32, row->local);
@@ -206,7 +201,7 @@ void agi_c_put_element_of(agi_c_writer *w, char to[AGI_C_OPERAND], agi_vector v)
         }
         agi_c_put_place(to, agi_c_find_row(w, v, w->loop.n, 0, 1), 'i', 0, 'j');
     }
-    if (is_slots(w, v))
+    if (agi_c_is_here(w, v))
         (void)add_row(w, v, false);
 }
 

@@ -364,15 +364,14 @@ static bool keeps_loop(const agi_instruction *at)
     default:
         break;
     }
-    return agi_count_operands(at->op) > 0 && !agi_compares(at->op);
+    return agi_is_plain_gate(at->op);
 }
 
 static bool has_comparison(const agi_section *section)
 {
-    for (uint32_t i = 0; i < section->count; i++) {
+    for (uint32_t i = 0; i < section->count; i++)
         if (agi_compares(section->instructions[i].op))
             return true;
-    }
     return false;
 }
 

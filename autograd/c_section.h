@@ -97,6 +97,9 @@ const char *agi_c_zero(const agi_c_writer *w);
 void agi_c_put_simd(agi_c_writer *w, const char *sum);
 void agi_c_end_block(agi_c_writer *w);
 
+/* Whether numbers are slots of this section; those of `once` are uniform for everybody, also for
+ * itself. */
+bool agi_c_is_here(const agi_c_writer *w, agi_vector v);
 /* What a slot holds at present; NULL: nothing. */
 agi_c_definition *agi_c_definition_of(const agi_c_writer *w, uint32_t slot);
 /* A new definition, which the slot then holds; the second time it is there already. NULL where there
@@ -188,6 +191,8 @@ typedef struct agi_c_elements {
 
 agi_c_elements agi_c_find_elements(agi_c_writer *w, const agi_elements *e);
 void agi_c_put_element(char to[AGI_C_OPERAND], const agi_c_elements *e, char letter);
+/* Whether it has few terms, none of them long. */
+bool agi_c_is_short_sum(const agi_records *records, const agi_instruction *products);
 void agi_c_put_products(agi_c_writer *w, const agi_instruction *at);
 void agi_c_put_affine(agi_c_writer *w, const agi_instruction *at);
 void agi_c_put_outer(agi_c_writer *w, const agi_instruction *at);

@@ -35,20 +35,32 @@ static void put_side(agi_c_writer *w, char to[AGI_C_OPERAND], agi_vector v, int3
         agi_c_put_place(to, agi_c_find_row(w, v, n, step, times), 'i', times == 1 ? 0 : step, 'r');
 }
 
+/* The same from element i and the r-th product on. */
+static agi_factors from(const agi_factors *f, uint32_t i, uint32_t r)
+{
+    agi_factors to = *f;
+    to.p.at += i * (uint32_t)to.p.stride + r * (uint32_t)to.p_step;
+    to.q.at += i * (uint32_t)to.q.stride + r * (uint32_t)to.q_step;
+    return to;
+}
+
+static void begin_term(const agi_c_writer *w, const agi_factors *f, term_text *term)
+{
+    term->has_p = f->p.space != AGI_NOWHERE;
+    term->has_q = f->q.space != AGI_NOWHERE;
+    term->chain = f->chain && !w->multiplies;
+}
+
 /* repeat: how many are in a loop over r. */
 static void find_term(agi_c_writer *w, const agi_factors *f, uint32_t i, uint32_t r,
                       uint32_t repeat, uint32_t n, term_text *term)
 {
-    agi_vector p = f->p, q = f->q;
-    term->has_p = p.space != AGI_NOWHERE;
-    term->has_q = q.space != AGI_NOWHERE;
-    term->chain = f->chain && !w->multiplies;
-    p.at += i * (uint32_t)p.stride + r * (uint32_t)f->p_step;
-    q.at += i * (uint32_t)q.stride + r * (uint32_t)f->q_step;
+    const agi_factors one = from(f, i, r);
+    begin_term(w, f, term);
     if (term->has_p)
-        put_side(w, term->p, p, f->p_step, repeat, n);
+        put_side(w, term->p, one.p, one.p_step, repeat, n);
     if (term->has_q)
-        put_side(w, term->q, q, f->q_step, repeat, n);
+        put_side(w, term->q, one.q, one.q_step, repeat, n);
 }
 
 /* " - 2.0 * (p * q)"; without gates, in words. */
@@ -83,19 +95,14 @@ static void put_term(agi_text *to, agi_c_gates *gates, const agi_factors *f, con
 static void describe_term(agi_c_writer *w, const agi_factors *f, uint32_t i, uint32_t r,
                           const term_text *term, bool is_first)
 {
+    const agi_factors one = from(f, i, r);
     term_text words = *term;
     if (w->out == NULL || w->unit->mode != AGI_C_FILE || w->comment.count > AGI_C_LONGEST_TEXT)
         return;
     if (words.has_p)
-        agi_c_describe(w, words.p,
-                       (agi_vector){f->p.at + i * (uint32_t)f->p.stride + r * (uint32_t)f->p_step,
-                                    0, f->p.space},
-                       term->p);
+        agi_c_describe(w, words.p, one.p, term->p);
     if (words.has_q)
-        agi_c_describe(w, words.q,
-                       (agi_vector){f->q.at + i * (uint32_t)f->q.stride + r * (uint32_t)f->q_step,
-                                    0, f->q.space},
-                       term->q);
+        agi_c_describe(w, words.q, one.q, term->q);
     put_term(&w->comment, NULL, f, &words, is_first);
 }
 
@@ -121,36 +128,29 @@ static void put_short_sum(agi_c_writer *w, const agi_instruction *at, const agi_
 /* The r-th product of each element, in the loop that is open. */
 static void find_loop_term(agi_c_writer *w, const agi_factors *f, uint32_t r, term_text *term)
 {
-    agi_vector p = f->p, q = f->q;
-    p.at += r * (uint32_t)f->p_step;
-    q.at += r * (uint32_t)f->q_step;
-    term->has_p = p.space != AGI_NOWHERE;
-    term->has_q = q.space != AGI_NOWHERE;
-    term->chain = f->chain && !w->multiplies;
+    const agi_factors one = from(f, 0, r);
+    begin_term(w, f, term);
     if (term->has_p)
-        agi_c_put_element_of(w, term->p, p);
+        agi_c_put_element_of(w, term->p, one.p);
     if (term->has_q)
-        agi_c_put_element_of(w, term->q, q);
+        agi_c_put_element_of(w, term->q, one.q);
 }
 
 static bool can_read_term(const agi_c_writer *w, uint32_t n, const agi_factors *f, uint32_t r)
 {
-    agi_vector p = f->p, q = f->q;
-    p.at += r * (uint32_t)f->p_step;
-    q.at += r * (uint32_t)f->q_step;
-    return (p.space == AGI_NOWHERE || agi_c_can_read(w, n, p)) &&
-           (q.space == AGI_NOWHERE || agi_c_can_read(w, n, q));
+    const agi_factors one = from(f, 0, r);
+    return (one.p.space == AGI_NOWHERE || agi_c_can_read(w, n, one.p)) &&
+           (one.q.space == AGI_NOWHERE || agi_c_can_read(w, n, one.q));
 }
 
 /* The same for the products that element i has, one at each turn. */
-static agi_factors turn(agi_factors f, uint32_t i)
+static agi_factors turn(const agi_factors *f, uint32_t i)
 {
-    f.p.at += i * (uint32_t)f.p.stride;
-    f.q.at += i * (uint32_t)f.q.stride;
-    f.p.stride = f.p_step;
-    f.q.stride = f.q_step;
-    f.p_step = f.q_step = 0;
-    return f;
+    agi_factors to = from(f, i, 0);
+    to.p.stride = to.p_step;
+    to.q.stride = to.q_step;
+    to.p_step = to.q_step = 0;
+    return to;
 }
 
 /* Terms of element i of the same length, from t on, are added up in one loop; returns where they
@@ -162,14 +162,14 @@ static uint32_t add_up(agi_c_writer *w, const agi_instruction *at, const agi_fac
     uint32_t end = t;
     bool joins = true, is_first = true;
     for (; end < at->terms && f[end].repeat == n && end < t + LINE_TERMS; end++) {
-        const agi_factors one = turn(f[end], i);
+        const agi_factors one = turn(&f[end], i);
         joins = joins && can_read_term(w, n, &one, 0);
     }
     agi_c_enter_loop(w, n, joins);
     *sum = agi_c_begin_sum(w);
     agi_text body = {.memory = w->file->memory};
     for (; t < end; t++) {
-        const agi_factors one = turn(f[t], i);
+        const agi_factors one = turn(&f[t], i);
         term_text term;
         find_loop_term(w, &one, 0, &term);
         put_term(&body, &w->file->gates, &one, &term, is_first);
@@ -324,16 +324,23 @@ static void put_long_sums(agi_c_writer *w, const agi_instruction *at, const agi_
     agi_free_array(w->file->memory, terms, at->terms, sizeof(*terms));
 }
 
+bool agi_c_is_short_sum(const agi_records *records, const agi_instruction *at)
+{
+    const agi_factors *f = agi_factors_of(records, at);
+    uint64_t terms = 0;
+    for (uint32_t t = 0; t < at->terms; t++) {
+        if (f[t].repeat > AGI_C_FEW)
+            return false;
+        terms += f[t].repeat;
+    }
+    return terms <= AGI_C_FEW_TERMS;
+}
+
 void agi_c_put_products(agi_c_writer *w, const agi_instruction *at)
 {
-    const agi_factors *f = agi_factors_of(&w->unit->program->records, at);
-    uint64_t terms = 0;
-    uint32_t longest = 0;
-    for (uint32_t t = 0; t < at->terms; t++) {
-        terms += f[t].repeat;
-        longest = f[t].repeat > longest ? f[t].repeat : longest;
-    }
-    const bool is_short = longest <= AGI_C_FEW && terms <= AGI_C_FEW_TERMS;
+    const agi_records *records = &w->unit->program->records;
+    const agi_factors *f = agi_factors_of(records, at);
+    const bool is_short = agi_c_is_short_sum(records, at);
     if (at->n > AGI_C_FEW && is_short) {
         put_short_sums(w, at, f);
         return;
@@ -426,7 +433,7 @@ static void put_dot_rows(agi_c_writer *w, const agi_affine *a, uint32_t first, u
                        : t->number[0] != '\0' ? t->number
                                               : texts[2]);
     }
-    if (w->file->is_native && w->out != NULL) {
+    if (w->file->gates.is_native && w->out != NULL) {
         agi_text_put(w->out, "#pragma omp simd reduction(+ : a0");
         for (uint32_t r = 1; r < rows; r++)
             agi_text_put(w->out, ", a%" PRIu32, r);
@@ -463,7 +470,7 @@ static void put_dot_rows(agi_c_writer *w, const agi_affine *a, uint32_t first, u
 /* Rows of numbers at a constant stride; in a program's own code four at a time. */
 static void put_dots(agi_c_writer *w, const agi_affine *a, const affine_text *t)
 {
-    const uint32_t rows = w->file->is_native ? 4 : 1, whole = a->m / rows;
+    const uint32_t rows = w->file->gates.is_native ? 4 : 1, whole = a->m / rows;
     if (whole > 0)
         put_dot_rows(w, a, 0, rows, whole, t);
     if (a->m > whole * rows)

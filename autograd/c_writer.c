@@ -104,7 +104,7 @@ void agi_c_begin_loop(agi_c_writer *w, char letter, uint64_t n, bool is_block)
 
 void agi_c_put_simd(agi_c_writer *w, const char *sum)
 {
-    if (!w->file->is_native || w->out == NULL)
+    if (!w->file->gates.is_native || w->out == NULL)
         return;
     if (sum == NULL)
         agi_text_put(w->out, "#pragma omp simd\n");
@@ -297,6 +297,11 @@ static void put_slot(agi_c_writer *w, char to[AGI_C_OPERAND], uint32_t slot)
         w->unit->mode == AGI_C_ALL_LANES ? "w[%" PRIu32 " * lanes + l]" : "w[%" PRIu32 "]", place);
 }
 
+bool agi_c_is_here(const agi_c_writer *w, agi_vector v)
+{
+    return v.space == AGI_SLOTS || (v.space == AGI_UNIFORM && w->section == &w->unit->once);
+}
+
 agi_c_definition *agi_c_definition_of(const agi_c_writer *w, uint32_t slot)
 {
     const uint32_t held = w->section->holds[slot];
@@ -456,18 +461,18 @@ static agi_c_row find_constants(agi_c_writer *w, agi_vector v, uint32_t n, int64
 
 agi_c_row agi_c_find_row(agi_c_writer *w, agi_vector v, uint32_t n, int64_t second, uint32_t n_2)
 {
-    switch ((agi_space)v.space) {
-    case AGI_SLOTS:
+    if (agi_c_is_here(w, v))
         return find_slots(w, v, n, second, n_2);
+    switch ((agi_space)v.space) {
     case AGI_UNIFORM:
-        return w->section == &w->unit->once ? find_slots(w, v, n, second, n_2)
-                                            : find_uniform(w, v, n, second, n_2);
+        return find_uniform(w, v, n, second, n_2);
     case AGI_CONSTANTS:
         return find_constants(w, v, n, second, n_2);
     case AGI_SHARED:
         if (w->unit->function == NULL || !w->unit->function->frozen)
             agi_c_use(w, AGI_C_SHARED);
         return (agi_c_row){w->unit->shared_name, v.at, v.stride};
+    case AGI_SLOTS:
     case AGI_NOWHERE:
         break;
     }

@@ -206,6 +206,12 @@ static inline uint32_t agi_count_operands(uint8_t op)
     }
 }
 
+/* Whether it is such a gate, and gives a number. */
+static inline bool agi_is_plain_gate(uint8_t op)
+{
+    return agi_count_operands(op) > 0 && !agi_compares(op);
+}
+
 static inline uint32_t *agi_operand(agi_operand_list list, uint32_t k)
 {
     return list.first + (size_t)(k / 2) * list.step + k % 2;

@@ -13,9 +13,8 @@
  *     s = relu(n - 1 - sum(l)) + relu(sum chain(l, e))
  *
  * (Neither is below 0: relu keeps the sums apart, or they would be added up in one, in another
- * order.) Where M is
- * infinite, e is NaN where x is M, as exp(x - y) was, and 0 elsewhere; chain leaves NaN out, so that
- * y = M. If some x is NaN, so are M and all others.
+ * order.) Where M is infinite, e is NaN where x is M, as exp(x - y) was, and 0 elsewhere; chain leaves
+ * NaN out, so that y = M. If some x is NaN, so are M and all others.
  *
  * Where x is z - max_of(z1, z2, ...), as of a loss that has shifted its logits, M is 0, unless the
  * largest z is infinite or NaN and so are M and y; then no x is y but where x - y is 0, and the

@@ -162,7 +162,6 @@ ag_status ag_native(ag_program *program, const ag_native_options *options, ag_er
         .tables = {.memory = &memory},
         .functions = {.memory = &memory},
         .branches = {.memory = &memory},
-        .is_native = true,
         .has_vector_functions = agi_has_vector_functions(options),
     };
     agi_text text = {.memory = &memory};

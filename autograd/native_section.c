@@ -13,23 +13,6 @@ enum {
 
 /* ---- Which ----------------------------------------------------------------------------------- */
 
-static bool is_plain_gate(uint8_t op)
-{
-    return agi_count_operands(op) > 0 && !agi_compares(op);
-}
-
-static bool is_short_sum(const agi_records *records, const agi_instruction *at)
-{
-    const agi_factors *f = agi_factors_of(records, at);
-    uint64_t terms = 0;
-    for (uint32_t t = 0; t < at->terms; t++) {
-        if (f[t].repeat > AGI_C_FEW)
-            return false;
-        terms += f[t].repeat;
-    }
-    return terms <= AGI_C_FEW_TERMS;
-}
-
 static bool has_closures(const agi_records *records)
 {
     bool has = records->closures_count > 0;
@@ -49,12 +32,12 @@ bool agi_is_left(const agi_c_writer *w, const agi_instruction *at)
 {
     const agi_records *records = &w->unit->program->records;
     if (w->unit->mode == AGI_C_ALL_LANES)
-        return at->n > AGI_C_FEW ||
-               !(at->op == AGI_OP_PRODUCTS ? is_short_sum(records, at)
-                                           : is_plain_gate(at->op) && agi_is_c_arithmetic(at->op));
+        return at->n > AGI_C_FEW || !(at->op == AGI_OP_PRODUCTS ? agi_c_is_short_sum(records, at)
+                                                                : agi_is_plain_gate(at->op) &&
+                                                                      agi_is_c_arithmetic(at->op));
     if (at->op == AGI_OP_SCAN)
         return agi_is_scan_left(w->unit->mode, &records->scans[at->more]);
-    if (is_plain_gate(at->op))
+    if (agi_is_plain_gate(at->op))
         return at->n >= MANY && !(w->file->has_vector_functions ? agi_is_c_vector(at->op)
                                                                 : agi_is_c_arithmetic(at->op));
     if (agi_is_fold(at->op))
@@ -68,9 +51,7 @@ bool agi_is_left(const agi_c_writer *w, const agi_instruction *at)
 /* Elements i of n, r of n_2, where they are slots of this section. */
 static void read_elements(agi_c_writer *w, agi_vector v, uint32_t n, int64_t second, uint32_t n_2)
 {
-    const bool is_here =
-        v.space == AGI_SLOTS || (v.space == AGI_UNIFORM && w->section == &w->unit->once);
-    for (uint32_t i = 0; is_here && i < n; i++)
+    for (uint32_t i = 0; agi_c_is_here(w, v) && i < n; i++)
         for (uint32_t r = 0; r < n_2; r++)
             agi_c_read_memory(w, v.at + (int64_t)i * v.stride + (int64_t)r * second);
 }
