@@ -235,19 +235,30 @@ static void declare_state(agi_c_writer *w, const passage *p, size_t after)
     agi_c_end_line(w);
 }
 
-static bool takes_state(const agi_c_section *section)
+/* Whether a function of the step takes something. */
+static bool takes(const passage *p, uint16_t use)
 {
-    bool takes = false;
-    for (uint32_t i = 0; i < section->uses_count; i++)
-        takes = takes || (section->uses[i] & AGI_C_STATE) != 0;
-    return takes;
+    const agi_c_section *const sections[] = {&p->step->once, &p->step->body, &p->step->check};
+    uint16_t uses = 0;
+    for (size_t k = 0; k < 2 + (size_t)p->scan->check; k++)
+        for (uint32_t i = 0; i < sections[k]->uses_count; i++)
+            uses |= sections[k]->uses[i];
+    return (uses & use) != 0;
+}
+
+/* What lies where the step would take it, but takes it nowhere: the function around it may have a
+ * parameter for that alone. */
+static void mention_unused(agi_c_writer *w, const passage *p, uint16_t use, moving_row at)
+{
+    if (!takes(p, use))
+        agi_c_put_line(w, "(void)%s;", at.row.array);
 }
 
 static void declare_states(agi_c_writer *w, const passage *p)
 {
     if (p->home != IN_SAVED && p->home != IN_TURNS)
         return;
-    if (takes_state(&p->step->body) || (p->scan->check && takes_state(&p->step->check)))
+    if (takes(p, AGI_C_STATE))
         declare_state(w, p, 0);
     declare_state(w, p, 1);
 }
@@ -320,6 +331,8 @@ static void put_loop(agi_c_writer *w, passage *p)
     if (!has_row || p->step->is_joined) {
         p->in = place_row(p->l.in, 0);
         take_pieces(w, scan->inputs, scan->steps, p->in, p->l.lists);
+    } else {
+        mention_unused(w, p, AGI_C_IN, p->in);
     }
     if (scan->check)
         call(w, p, &p->step->check, true);
@@ -364,6 +377,8 @@ void agi_c_put_scan(agi_c_writer *w, const agi_instruction *at)
     if (!find_operands(w, scan->shared, 1, &p.shared)) {
         p.shared = place_row(p.l.shared, 0);
         take_pieces(w, scan->shared, 1, p.shared, 0);
+    } else {
+        mention_unused(w, &p, AGI_C_SHARED, p.shared);
     }
     call(w, &p, &step->once, scan->check);
     take_pieces(w, scan->state, 1, find_first_state(&p), 0);

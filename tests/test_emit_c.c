@@ -326,6 +326,33 @@ static void test_is_deterministic(void **state)
     free(texts[1]);
 }
 
+/* A scan whose step reads neither its parameters nor its inputs. */
+static problem *make_deaf_scan(size_t states)
+{
+    enum {
+        STEPS = 6
+    };
+    problem *step = new_problem(9);
+    (void)add_inputs(step, &step->shared, 2);
+    const ag_value *x = add_inputs(step, &step->each, states + 1);
+    for (size_t i = 0; i < states; i++)
+        (void)put(&step->map, ag_sin(x[i]));
+    finish(step);
+    ag_program *program = compile(step, false);
+    problem *p = new_problem(10);
+    ag_value end[8];
+    const ag_scan_arrays arrays = {.shared = add_inputs(p, &p->shared, 2),
+                                   .state = add_inputs(p, &p->each, states),
+                                   .inputs = add_inputs(p, &p->each, STEPS),
+                                   .final_state = end};
+    assert_int_equal(ag_scan(p->graph, program, STEPS, states, &arrays), AG_OK);
+    put_all(&p->map, states, end);
+    finish(p);
+    ag_program_free(program);
+    free_problem(step);
+    return p;
+}
+
 /* As C99 and as C++17, by every compiler there is. */
 static void test_compilers(void **state)
 {
@@ -341,6 +368,8 @@ static void test_compilers(void **state)
         for (uint64_t seed = 100; seed < 110; seed++)
             (void)add_emitted(&e, make_problem(seed), seed % 2 == 0);
         (void)add_emitted(&e, make_scan_problem(7), false);
+        for (size_t i = 0; i < 4; i++)
+            (void)add_emitted(&e, make_deaf_scan(i < 2 ? 2 : 7), i % 2 == 0);
         load_emission(&e);
         char path[80], arguments[300];
         (void)snprintf(path, sizeof(path), "%s/g.c", e.directory);
