@@ -510,6 +510,14 @@ struct ag_program {
     AGI_ATOMIC(struct agi_native *) native[2]; /* double, float: native.c */
 };
 
+/* For what works on a program for a while: memory from where the program has its own. */
+static inline agi_memory agi_open_memory_of(const ag_program *program)
+{
+    const agi_memory memory = {.allocator = program->memory.allocator,
+                               .user = program->memory.user};
+    return memory;
+}
+
 /* ---- Passes ---------------------------------------------------------------------------------- */
 
 /* Each takes the code as the one before left it. AG_OUT_OF_MEMORY, or AG_OK. */

@@ -751,7 +751,6 @@ ag_status ag_emit_c(size_t count, const ag_c_function *functions, const ag_emit_
                     FILE *source, FILE *header, ag_error_details *error)
 {
     static const ag_emit_options defaults = {0};
-    agi_memory memory = {0};
     agi_set_details(error, AG_OK, "%s", "");
     if (options == NULL)
         options = &defaults;
@@ -765,6 +764,7 @@ ag_status ag_emit_c(size_t count, const ag_c_function *functions, const ag_emit_
                             header == NULL ? "there is no file for the header %.60s"
                                            : "the header has no name%.0s",
                             header == NULL ? options->header_name : "");
+    agi_memory memory = agi_open_memory_of(functions[0].program);
     agi_c_file file;
     open_file(&file, &memory, count, functions, options);
     status = emit(&file, options, source, header, error);
@@ -775,11 +775,11 @@ ag_status ag_emit_c(size_t count, const ag_c_function *functions, const ag_emit_
 ag_status ag_measure_c(const ag_c_function *function, size_t *numbers, ag_error_details *error)
 {
     static const ag_emit_options defaults = {0};
-    agi_memory memory = {0};
     agi_set_details(error, AG_OK, "%s", "");
     ag_status status = check_functions(1, function, error);
     if (status != AG_OK)
         return status;
+    agi_memory memory = agi_open_memory_of(function->program);
     agi_c_file file;
     open_file(&file, &memory, 1, function, &defaults);
     agi_measure_c_units(&file);

@@ -107,7 +107,7 @@ static ag_status load(agi_native *native, const agi_text *text, const ag_native_
 
 static void release(const ag_program *program, agi_native *native)
 {
-    agi_memory memory = {.allocator = program->memory.allocator, .user = program->memory.user};
+    agi_memory memory = agi_open_memory_of(program);
     if (native == NULL)
         return;
     agi_object_free(native->object);
@@ -129,7 +129,7 @@ void agi_free_native(ag_program *program)
 static ag_status attach(ag_program *program, bool is_float, const agi_native *made,
                         ag_error_details *error)
 {
-    agi_memory memory = {.allocator = program->memory.allocator, .user = program->memory.user};
+    agi_memory memory = agi_open_memory_of(program);
     agi_native *native = (agi_native *)agi_memory_resize(&memory, NULL, 0, sizeof(*native));
     agi_native *none = NULL;
     if (native == NULL) {
@@ -155,7 +155,7 @@ ag_status ag_native(ag_program *program, const ag_native_options *options, ag_er
     }
     if (agi_find_native(program, options->use_float) != NULL)
         return AG_OK;
-    agi_memory memory = {.allocator = program->memory.allocator, .user = program->memory.user};
+    agi_memory memory = agi_open_memory_of(program);
     agi_c_file file = {
         .memory = &memory,
         .gates = {.library = {.use_float = options->use_float, .prefix = "p"}, .is_native = true},

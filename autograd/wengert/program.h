@@ -278,6 +278,8 @@ typedef struct ag_emit_options {
  * proportion. The same programs give the same bytes. It compiles as C++, too. header may be NULL
  * where options->header_name is; options may be NULL.
  *
+ * Memory comes from the first program's allocator.
+ *
  * AG_INVALID_ARGUMENT, and nothing has been written: a name that is none for a function, or that two
  * have (or in capitals, or that the header defines for another function); frozen without shared; a
  * header without a name or a name without a header; a closure without c_function, or with one that
