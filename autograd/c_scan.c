@@ -239,7 +239,7 @@ static void declare_state(agi_c_writer *w, const passage *p, size_t after)
 static bool takes(const passage *p, uint16_t use)
 {
     const agi_c_section *const sections[] = {&p->step->once, &p->step->body, &p->step->check};
-    uint16_t uses = 0;
+    uint32_t uses = 0;
     for (size_t k = 0; k < 2 + (size_t)p->scan->check; k++)
         for (uint32_t i = 0; i < sections[k]->uses_count; i++)
             uses |= sections[k]->uses[i];
