@@ -5,7 +5,8 @@
  * minors are computed again and again. A program holds equal gates once, so in the value that is no
  * matter; the gradient of each gate is its own, however. So the program is recorded with each minor
  * once, one for every set of columns: 2^l of them, the same expansion with less work than the
- * recursion's. "flat" is the program of the recursion itself.
+ * recursion's. "flat" is the program of the recursion itself. By hand there are both as well: "hand"
+ * is the recursion with its derivative, as the workload has it, "minors" has each minor once.
  */
 #include "gradbench_inputs.h"
 
@@ -73,19 +74,34 @@ static void record_program(ag_graph *graph, const void *self, const ag_value *a,
     free(e.minors);
 }
 
-static bool evaluate_hand(void *state, const gb_task *task, double *output, gb_error *error)
+typedef double (*by_hand)(size_t size, const double *a, double *gradient);
+
+static bool compute_by_hand(by_hand compute, const gb_task *task, double *output)
 {
     const det_input *input = task->input;
     const bool gradient = task->function == GRADIENT;
-    const double value = hand_det(input->size, input->a.numbers, gradient ? output : NULL);
+    const double value = compute(input->size, input->a.numbers, gradient ? output : NULL);
     if (!gradient)
         output[0] = value;
-    (void)state;
-    (void)error;
     return true;
 }
 
+static bool evaluate_hand(void *state, const gb_task *task, double *output, gb_error *error)
+{
+    (void)state;
+    (void)error;
+    return compute_by_hand(hand_det, task, output);
+}
+
+static bool evaluate_minors(void *state, const gb_task *task, double *output, gb_error *error)
+{
+    (void)state;
+    (void)error;
+    return compute_by_hand(hand_det_minors, task, output);
+}
+
 static const gb_way hand = {"hand", NULL, evaluate_hand, NULL};
+static const gb_way minors = {"minors", NULL, evaluate_minors, NULL};
 
 static bool read_input(const json_t *json, void *self, gb_error *error)
 {
@@ -110,7 +126,7 @@ static void make_input(void *self, const size_t *sizes, uint64_t *random)
 const gb_workload det_workload = {
     .name = "det",
     .functions = {[PRIMAL] = "primal", [GRADIENT] = "gradient"},
-    .ways = {&gb_function_program, &gb_function_flat, &gb_function_tape, &hand},
+    .ways = {&gb_function_program, &gb_function_flat, &gb_function_tape, &hand, &minors},
     .input_size = sizeof(det_input),
     .read = read_input,
     .make = make_input,

@@ -175,6 +175,39 @@ static size_t find_lowest(size_t set)
 #endif
 }
 
+typedef struct expansion {
+    size_t size;
+    const double *a;
+    double *gradient; /* or NULL */
+} expansion;
+
+/* The minor of the rows from `row` on and as many columns, which are bits. The determinant is linear
+ * in each row: on the way down it is known already what the minor is multiplied by, its adjoint, and
+ * on the way up what each number is. */
+static double expand(const expansion *e, size_t row, size_t columns, double adjoint)
+{
+    double sum = 0, sign = 1;
+    for (size_t rest = columns; rest != 0; rest &= rest - 1) {
+        const size_t place = row * e->size + find_lowest(rest);
+        const double factor = sign * e->a[place];
+        const double minor =
+            row + 1 == e->size ? 1 : expand(e, row + 1, columns ^ (rest & -rest), adjoint * factor);
+        if (e->gradient != NULL)
+            e->gradient[place] += adjoint * sign * minor;
+        sum += factor * minor;
+        sign = -sign;
+    }
+    return sum;
+}
+
+double hand_det(size_t size, const double *a, double *gradient)
+{
+    const expansion e = {size, a, gradient};
+    if (gradient != NULL)
+        memset(gradient, 0, size * size * sizeof(*gradient));
+    return expand(&e, 0, ((size_t)1 << size) - 1, 1);
+}
+
 /* Rows of a minor are those from the bottom, as many as it has columns. */
 static size_t find_row(size_t size, size_t columns)
 {
@@ -184,7 +217,7 @@ static size_t find_row(size_t size, size_t columns)
 }
 
 /* Each minor once, by its set of columns, which are bits. A set comes after all that it contains. */
-double hand_det(size_t size, const double *restrict a, double *restrict gradient)
+double hand_det_minors(size_t size, const double *restrict a, double *restrict gradient)
 {
     const size_t count = (size_t)1 << size;
     double *restrict minors = bench_allocate(count, sizeof(*minors));

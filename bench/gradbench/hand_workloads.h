@@ -12,7 +12,9 @@
 /* gradient may be NULL. */
 double hand_llsq(size_t m, size_t n, const double *x, double *gradient);
 double hand_lse(size_t n, const double *x, double *gradient);
+/* The expansion as it stands, l! products; and with each minor once, 2^l of them. */
 double hand_det(size_t size, const double *a, double *gradient);
+double hand_det_minors(size_t size, const double *a, double *gradient);
 
 /* y and gradient may be NULL; gradient is that of y's last component. room has so many numbers. */
 void hand_ode(size_t n, size_t steps, const double *x, double *room, double *y, double *gradient);

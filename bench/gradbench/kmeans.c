@@ -6,7 +6,13 @@
  *
  * and a step of Newton's method for the centroids: the gradient divided by the Hessian's diagonal.
  * Outside the diagonal the Hessian is 0, so the gradient of the gradient's sum is the diagonal.
- * Recorded for one point, run on all of them.
+ *
+ * Which centroid is nearest is a decision, and has no derivative. On the tape plain code takes it,
+ * point by point, and only the distance from that centroid is derived. In "program" a first program
+ * says which it is, for all points; a second, of the distance from one centroid with its
+ * derivatives, runs on the points of each centroid. "flat" is one program, of a point with all
+ * centroids: its minimum is a gate, and it computes a gradient for every centroid at every point,
+ * zeros but for one.
  */
 #include "gradbench.h"
 
@@ -35,9 +41,8 @@ static ag_value record_distance(size_t d, const ag_value *p, const ag_value *c)
     return sum;
 }
 
-/* A program is for points near any centroid: its minimum is a gate. Where each point is recorded
- * by itself (`branch`), it may be a plain comparison, and only the nearest has a gradient to
- * compute. */
+/* In a program for points near any centroid the minimum is a gate. Where each point is recorded by
+ * itself (`branch`), it may be a plain comparison. */
 static ag_value record_cost(const kmeans_input *input, const ag_value *centroids,
                             const ag_value *point, bool branch)
 {
@@ -52,16 +57,47 @@ static ag_value record_cost(const kmeans_input *input, const ag_value *centroids
     return nearest;
 }
 
+/* The number of the nearest centroid, the first of several. */
+static ag_value record_nearest(ag_graph *graph, const kmeans_input *input,
+                               const ag_value *centroids, const ag_value *point)
+{
+    ag_value least = record_distance(input->d, point, centroids), nearest = ag_constant(graph, 0);
+    for (size_t j = 1; j < input->k; j++) {
+        const ag_value distance = record_distance(input->d, point, centroids + j * input->d);
+        nearest = ag_select(ag_is_less(distance, least), ag_constant(graph, (ag_real)j), nearest);
+        least = ag_min(distance, least);
+    }
+    return nearest;
+}
+
+/* The gradient with respect to n coordinates of centroids, and the Hessian's diagonal. */
+static void record_derivatives(ag_value cost, size_t n, const ag_value *centroids, ag_value *sums)
+{
+    (void)ag_gradient(cost, n, centroids, sums);
+    (void)ag_gradient(ag_sum(n, sums), n, centroids, sums + n);
+}
+
+static void divide(size_t n, const double *sums, double *direction)
+{
+    for (size_t i = 0; i < n; i++)
+        direction[i] = sums[i] / sums[n + i];
+}
+
 /* ---- Ways ------------------------------------------------------------------------------------ */
 
-/* Both record one point with its cost and, for the direction, the cost's gradient as values; what
- * they add up over the points are the cost, or gradient and diagonal. */
 typedef struct kmeans_state {
-    gb_program program;
+    /* what adds up over points: the cost; or gradient and diagonal, of all centroids, or of one */
+    gb_program sums;
+    gb_program nearest;
     ag_graph *graph;
     ag_mark start;
-    ag_value *centroids, *point, *sums;
-    double *totals; /* as sums: 2 x k x d */
+    ag_value *centroids, *point, *added; /* variables; what a point adds: 2 x k x d at most */
+    double *totals;                      /* as added */
+    /* each point's nearest centroid; where the points of each centroid end; those of the first, of
+     * the second, ... */
+    double *numbers;
+    size_t *ends;
+    double *points;
 } kmeans_state;
 
 static kmeans_state *make_state(const kmeans_input *input)
@@ -72,7 +108,7 @@ static kmeans_state *make_state(const kmeans_input *input)
     s->start = ag_graph_mark(s->graph);
     s->centroids = bench_allocate(n, sizeof(*s->centroids));
     s->point = bench_allocate(input->d, sizeof(*s->point));
-    s->sums = bench_allocate(2 * n, sizeof(*s->sums));
+    s->added = bench_allocate(2 * n, sizeof(*s->added));
     s->totals = bench_allocate(2 * n, sizeof(*s->totals));
     return s;
 }
@@ -80,52 +116,53 @@ static kmeans_state *make_state(const kmeans_input *input)
 static void free_state(void *state)
 {
     kmeans_state *s = state;
-    gb_close_program(&s->program);
+    gb_close_program(&s->sums);
+    gb_close_program(&s->nearest);
     ag_graph_free(s->graph);
     free(s->centroids);
     free(s->point);
-    free(s->sums);
+    free(s->added);
     free(s->totals);
+    free(s->numbers);
+    free(s->ends);
+    free(s->points);
     free(s);
 }
 
-static void finish(const gb_task *task, const double *totals, double *output)
+/* A program of a point and of centroids with n coordinates. */
+static bool compile(const gb_task *task, const kmeans_state *s, size_t n, size_t sum_count,
+                    const ag_value *nearest, gb_program *program, gb_error *error)
 {
-    const kmeans_input *input = task->input;
-    const size_t n = input->k * input->d;
-    if (task->function == COST)
-        output[0] = totals[0];
-    for (size_t i = 0; task->function == DIR && i < n; i++)
-        output[i] = totals[i] / totals[n + i];
-}
-
-static void *prepare_program(const gb_task *task, gb_error *error)
-{
-    const kmeans_input *input = task->input;
-    const size_t n = input->k * input->d;
-    kmeans_state *s = make_state(input);
-    gb_make_variables(s->graph, n, input->centroids, s->centroids);
-    gb_make_variables(s->graph, input->d, input->points, s->point);
-    s->sums[0] = record_cost(input, s->centroids, s->point, false);
-    if (task->function == DIR) {
-        (void)ag_gradient(s->sums[0], n, s->centroids, s->sums);
-        (void)ag_gradient(ag_sum(n, s->sums), n, s->centroids, s->sums + n);
-    }
     const ag_signature signature = {
         .shared = s->centroids,
         .shared_count = n,
         .each = s->point,
-        .each_count = input->d,
-        .sum = s->sums,
-        .sum_count = task->function == COST ? 1 : 2 * n,
+        .each_count = ((const kmeans_input *)task->input)->d,
+        .sum = s->added,
+        .sum_count = sum_count,
+        .map = nearest,
+        .map_count = nearest != NULL,
     };
-    if (gb_compile(task, s->graph, &signature, &s->program, error))
+    return gb_compile(task, s->graph, &signature, program, error);
+}
+
+static void *prepare_flat(const gb_task *task, gb_error *error)
+{
+    const kmeans_input *input = task->input;
+    const size_t n = input->k * input->d;
+    kmeans_state *s = make_state(input);
+    gb_make_variables(s->graph, n, NULL, s->centroids);
+    gb_make_variables(s->graph, input->d, NULL, s->point);
+    s->added[0] = record_cost(input, s->centroids, s->point, false);
+    if (task->function == DIR)
+        record_derivatives(s->added[0], n, s->centroids, s->added);
+    if (compile(task, s, n, task->function == COST ? 1 : 2 * n, NULL, &s->sums, error))
         return s;
     free_state(s);
     return NULL;
 }
 
-static bool evaluate_program(void *state, const gb_task *task, double *output, gb_error *error)
+static bool evaluate_flat(void *state, const gb_task *task, double *output, gb_error *error)
 {
     const kmeans_input *input = task->input;
     kmeans_state *s = state;
@@ -134,9 +171,71 @@ static bool evaluate_program(void *state, const gb_task *task, double *output, g
         .each = input->points,
         .sum = s->totals,
     };
-    if (!gb_run(&s->program, input->n, &arrays, error))
+    if (!gb_run(&s->sums, input->n, &arrays, error))
         return false;
-    finish(task, s->totals, output);
+    if (task->function == COST)
+        output[0] = s->totals[0];
+    else
+        divide(input->k * input->d, s->totals, output);
+    return true;
+}
+
+static void *prepare_program(const gb_task *task, gb_error *error)
+{
+    const kmeans_input *input = task->input;
+    const size_t n = input->k * input->d, d = input->d;
+    if (task->function == COST)
+        return prepare_flat(task, error);
+    kmeans_state *s = make_state(input);
+    s->numbers = bench_allocate(input->n, sizeof(*s->numbers));
+    s->ends = bench_allocate(input->k, sizeof(*s->ends));
+    s->points = bench_allocate(input->n * d, sizeof(*s->points));
+    gb_make_variables(s->graph, n, NULL, s->centroids);
+    gb_make_variables(s->graph, d, NULL, s->point);
+    const ag_value nearest = record_nearest(s->graph, input, s->centroids, s->point);
+    record_derivatives(record_distance(d, s->point, s->centroids), d, s->centroids, s->added);
+    if (compile(task, s, n, 0, &nearest, &s->nearest, error) &&
+        compile(task, s, d, 2 * d, NULL, &s->sums, error))
+        return s;
+    free_state(s);
+    return NULL;
+}
+
+/* Copies the points, so that those of a centroid are together. */
+static void group_points(const kmeans_input *input, kmeans_state *s)
+{
+    size_t begin = 0;
+    memset(s->ends, 0, input->k * sizeof(*s->ends));
+    for (size_t i = 0; i < input->n; i++)
+        s->ends[(size_t)s->numbers[i]]++;
+    for (size_t j = 0; j < input->k; j++) {
+        const size_t count = s->ends[j];
+        s->ends[j] = begin;
+        begin += count;
+    }
+    for (size_t i = 0; i < input->n; i++)
+        memcpy(s->points + s->ends[(size_t)s->numbers[i]]++ * input->d,
+               input->points + i * input->d, input->d * sizeof(*s->points));
+}
+
+static bool evaluate_program(void *state, const gb_task *task, double *output, gb_error *error)
+{
+    const kmeans_input *input = task->input;
+    const size_t d = input->d;
+    kmeans_state *s = state;
+    if (task->function == COST)
+        return evaluate_flat(state, task, output, error);
+    const ag_arrays all = {.shared = input->centroids, .each = input->points, .map = s->numbers};
+    if (!gb_run(&s->nearest, input->n, &all, error))
+        return false;
+    group_points(input, s);
+    for (size_t j = 0, begin = 0; j < input->k; begin = s->ends[j++]) {
+        const ag_arrays arrays = {
+            .shared = input->centroids + j * d, .each = s->points + begin * d, .sum = s->totals};
+        if (!gb_run(&s->sums, s->ends[j] - begin, &arrays, error))
+            return false;
+        divide(d, s->totals, output + j * d);
+    }
     return true;
 }
 
@@ -159,22 +258,26 @@ static bool evaluate_tape(void *state, const gb_task *task, double *output, gb_e
     for (size_t i = 0; i < input->n; i++) {
         for (size_t j = 0; j < input->d; j++)
             s->point[j] = ag_constant(s->graph, input->points[i * input->d + j]);
-        s->sums[0] = record_cost(input, s->centroids, s->point, true);
+        s->added[0] = record_cost(input, s->centroids, s->point, true);
         if (task->function == DIR) {
-            (void)ag_gradient(s->sums[0], n, s->centroids, s->sums);
-            (void)ag_backward(ag_sum(n, s->sums));
+            (void)ag_gradient(s->added[0], n, s->centroids, s->added);
+            (void)ag_backward(ag_sum(n, s->added));
         }
         for (size_t j = 0; j < recorded; j++)
-            s->totals[j] += (double)ag_data(s->sums[j]);
+            s->totals[j] += (double)ag_data(s->added[j]);
         (void)ag_graph_rewind(s->graph, mark);
     }
     for (size_t j = 0; task->function == DIR && j < n; j++)
         s->totals[n + j] = (double)ag_grad(s->centroids[j]);
-    finish(task, s->totals, output);
+    if (task->function == COST)
+        output[0] = s->totals[0];
+    else
+        divide(n, s->totals, output);
     return gb_check_graph(s->graph, error);
 }
 
 static const gb_way program = {"program", prepare_program, evaluate_program, free_state};
+static const gb_way flat = {"flat", prepare_flat, evaluate_flat, free_state};
 static const gb_way tape = {"tape", prepare_tape, evaluate_tape, free_state};
 
 static bool evaluate_hand(void *state, const gb_task *task, double *output, gb_error *error)
@@ -243,7 +346,7 @@ static json_t *write_output(const void *self, int function, const double *output
 const gb_workload kmeans_workload = {
     .name = "kmeans",
     .functions = {[COST] = "cost", [DIR] = "dir"},
-    .ways = {&program, &tape, &hand},
+    .ways = {&program, &flat, &tape, &hand},
     .input_size = sizeof(kmeans_input),
     .read = read_input,
     .make = make_input,
