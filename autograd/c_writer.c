@@ -430,10 +430,11 @@ void agi_c_read_memory(agi_c_writer *w, int64_t slot)
         return;
     agi_c_before_reading(w, (uint32_t)slot);
     definition->in_memory = true;
-    if (definition->function < w->section->uses_count)
-        w->section->uses[definition->function] |=
-            AGI_C_WORKSPACE |
-            (definition->each == AGI_NO_INDEX ? 0 : find_input_use(w->unit, definition->each));
+    if (definition->function >= w->section->uses_count)
+        return;
+    w->section->uses[definition->function] |= AGI_C_WORKSPACE;
+    if (definition->each != AGI_NO_INDEX)
+        w->section->uses[definition->function] |= find_input_use(w->unit, definition->each);
 }
 
 static agi_c_row find_slots(agi_c_writer *w, agi_vector v, uint32_t n, int64_t second, uint32_t n_2)
