@@ -36,6 +36,14 @@ def start(*arguments, directory, **options):
     )
 
 
+def says_no_jansson():
+    process = start("show", "nothing", directory=DATA)
+    return b"without jansson" in process.communicate(timeout=300)[1]
+
+
+HAS_JANSSON = not says_no_jansson()
+
+
 def read_tensors(path):
     """An independent reader of the file: its metadata, and lists of numbers by name."""
     data = path.read_bytes()
@@ -88,6 +96,8 @@ class Life(unittest.TestCase):
     maxDiff = None
 
     def setUp(self):
+        if not HAS_JANSSON:
+            self.skipTest("nets are saved by jansson")
         directory = tempfile.TemporaryDirectory()
         self.addCleanup(directory.cleanup)
         self.scratch = pathlib.Path(directory.name)
@@ -413,6 +423,21 @@ class Life(unittest.TestCase):
         os.mkdir(self.scratch / "folder")
         self.refuse(["folder"], "train", "iris.csv", "-q", "--epochs", "1", "--save", "folder",
                     status=FAILED)
+
+
+class WithoutJansson(unittest.TestCase):
+    def setUp(self):
+        if HAS_JANSSON:
+            self.skipTest("built with jansson")
+
+    def test_save(self):
+        with tempfile.TemporaryDirectory() as directory:
+            process = start("train", DATA / "iris.csv", "-q", "--save", "net", directory=directory)
+            out, err = process.communicate(timeout=300)
+            self.assertEqual(process.returncode, FAILED)
+            self.assertEqual(err, b"wengert train: net: can't be written: this library was built "
+                                  b"without jansson\n")
+            self.assertEqual(os.listdir(directory), [])
 
 
 if __name__ == "__main__":
