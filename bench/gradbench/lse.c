@@ -42,7 +42,7 @@ static void record(ag_graph *graph, const void *self, const ag_value *x, ag_valu
 
 /* ---- Piece by piece -------------------------------------------------------------------------- */
 
-/* The same of each piece's sum and largest. */
+/* From each piece's sum and largest; neither the latter nor the largest of all have a gradient. */
 static ag_value record_whole(ag_graph *graph, size_t n, const ag_value *sums,
                              const ag_value *largest)
 {
