@@ -111,11 +111,13 @@ static bool read_runs(const json_t *input, size_t *runs, double *seconds, gb_err
     return *seconds >= 0 || gb_fail(error, "min_seconds is negative");
 }
 
-static bool run(const gb_way *way, const gb_task *task, void *state, const json_t *input,
+static bool run(const gb_way *way, const gb_task *given, void *state, const json_t *input,
                 double *output, gb_result *result, gb_error *error)
 {
+    gb_task task = *given;
     size_t least, room = 0;
     double seconds, total = 0;
+    task.nodes = &result->nodes;
     if (!read_runs(input, &least, &seconds, error))
         return false;
     while (result->runs < least || total < seconds * 1e9) {
@@ -126,8 +128,9 @@ static bool run(const gb_way *way, const gb_task *task, void *state, const json_
             free(result->evaluate);
             result->evaluate = times;
         }
+        result->nodes = 0;
         const double start = bench_wall();
-        if (!way->evaluate(state, task, output, error))
+        if (!way->evaluate(state, &task, output, error))
             return false;
         const double taken = bench_wall() - start;
         result->evaluate[result->runs++] = taken;
@@ -261,12 +264,32 @@ void gb_free_result(gb_result *result)
 
 /* ---- The tool of one workload ---------------------------------------------------------------- */
 
+/* The most memory the process has had at a time, in KiB; 0: the system doesn't say. What getrusage
+ * says would begin with the memory of the process that started this one. */
+static long find_peak(void)
+{
+    FILE *file = fopen("/proc/self/status", "r");
+    char line[200];
+    long peak = 0;
+    while (file != NULL && peak == 0 && fgets(line, sizeof(line), file) != NULL)
+        if (strncmp(line, "VmHWM:", 6) == 0)
+            peak = strtol(line + 6, NULL, 10);
+    if (file != NULL)
+        (void)fclose(file);
+    return peak;
+}
+
 static bool print(const gb_result *result)
 {
+    const long peak = find_peak();
     (void)json_dumpf(result->output, stdout, GB_JSON_FLAGS);
     printf("\n{\"name\": \"prepare\", \"nanoseconds\": %.0f}\n", result->prepare);
     for (size_t i = 0; i < result->runs; i++)
         printf("{\"name\": \"evaluate\", \"nanoseconds\": %.0f}\n", result->evaluate[i]);
+    if (result->nodes > 0)
+        printf("{\"name\": \"nodes\", \"count\": %zu}\n", result->nodes);
+    if (peak > 0)
+        printf("{\"name\": \"memory\", \"kibibytes\": %ld}\n", peak);
     return fflush(stdout) == 0 && ferror(stdout) == 0;
 }
 

@@ -259,6 +259,7 @@ static bool evaluate_tape(void *state, const gb_task *task, double *output, gb_e
         }
         for (size_t j = 0; j < recorded; j++)
             s->totals[j] += (double)ag_data(s->added[j]);
+        gb_count_nodes(task, s->graph, n);
         (void)ag_graph_rewind(s->graph, mark);
     }
     for (size_t j = 0; task->function == DIR && j < n; j++)
