@@ -111,6 +111,15 @@ static bool read_runs(const json_t *input, size_t *runs, double *seconds, gb_err
     return *seconds >= 0 || gb_fail(error, "min_seconds is negative");
 }
 
+static double *grow(double *times, size_t count, size_t room)
+{
+    double *grown = bench_allocate(room, sizeof(*grown));
+    if (count > 0)
+        memcpy(grown, times, count * sizeof(*grown));
+    free(times);
+    return grown;
+}
+
 static bool run(const gb_way *way, const gb_task *given, void *state, const json_t *input,
                 double *output, gb_result *result, gb_error *error)
 {
@@ -122,17 +131,17 @@ static bool run(const gb_way *way, const gb_task *given, void *state, const json
         return false;
     while (result->runs < least || total < seconds * 1e9) {
         if (result->runs == room) {
-            double *times = bench_allocate(room = room == 0 ? 16 : 2 * room, sizeof(*times));
-            if (result->runs > 0)
-                memcpy(times, result->evaluate, result->runs * sizeof(*times));
-            free(result->evaluate);
-            result->evaluate = times;
+            const size_t more = room == 0 ? 16 : 2 * room;
+            result->evaluate = grow(result->evaluate, room, more);
+            result->processor = grow(result->processor, room, more);
+            room = more;
         }
         result->nodes = 0;
-        const double start = bench_wall();
+        const double start_processor = bench_now(), start = bench_wall();
         if (!way->evaluate(state, &task, output, error))
             return false;
         const double taken = bench_wall() - start;
+        result->processor[result->runs] = bench_now() - start_processor;
         result->evaluate[result->runs++] = taken;
         total += taken;
     }
@@ -259,6 +268,7 @@ void gb_free_result(gb_result *result)
 {
     json_decref(result->output);
     free(result->evaluate);
+    free(result->processor);
     *result = (gb_result){.output = NULL};
 }
 
@@ -286,6 +296,8 @@ static bool print(const gb_result *result)
     printf("\n{\"name\": \"prepare\", \"nanoseconds\": %.0f}\n", result->prepare);
     for (size_t i = 0; i < result->runs; i++)
         printf("{\"name\": \"evaluate\", \"nanoseconds\": %.0f}\n", result->evaluate[i]);
+    for (size_t i = 0; i < result->runs; i++)
+        printf("{\"name\": \"processor\", \"nanoseconds\": %.0f}\n", result->processor[i]);
     if (result->nodes > 0)
         printf("{\"name\": \"nodes\", \"count\": %zu}\n", result->nodes);
     if (peak > 0)

@@ -234,8 +234,10 @@ int gb_find_function(const gb_workload *workload, const char *name, gb_error *er
 
 typedef struct gb_result {
     json_t *output;
-    double prepare;   /* ns */
-    double *evaluate; /* ns, for each run */
+    double prepare; /* ns */
+    /* ns, for each run: by the clock on the wall, and what the calling thread had of a processor,
+     * which leaves out others who want it, but also threads that help. */
+    double *evaluate, *processor;
     size_t runs;
     size_t nodes; /* that the last run recorded; 0 where it records nothing */
 } gb_result;
