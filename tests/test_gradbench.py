@@ -22,6 +22,8 @@ TOOLS = pathlib.Path(sys.argv[1]).resolve()
 CASES = {path.name: json.loads(path.read_text())
          for path in sorted(pathlib.Path(sys.argv[2]).glob("*.json"))}
 LIST = json.loads(subprocess.check_output([TOOLS / "gradbench", "--list"]))
+UNITS = {"prepare": "nanoseconds", "evaluate": "nanoseconds", "processor": "nanoseconds",
+         "nodes": "count", "memory": "kibibytes"}
 NATIVE = os.environ.get("NATIVE") == "true"
 
 
@@ -62,17 +64,18 @@ class TestCase(unittest.TestCase):
         return path
 
     def run_tool(self, workload, value, function, *options):
-        """The output, and the times by name."""
+        """The output, and the figures by name."""
         ended = start(workload, *options, self.write(value), function)
         self.assertEqual((ended.returncode, ended.stderr), (0, ""))
         first, *rest = ended.stdout.splitlines()
-        times = {"prepare": [], "evaluate": []}
+        figures = {name: [] for name in UNITS}
         for line in map(json.loads, rest):
-            self.assertEqual(sorted(line), ["name", "nanoseconds"])
-            self.assertIsInstance(line["nanoseconds"], int)
-            times[line["name"]].append(line["nanoseconds"])
-        self.assertEqual(len(times["prepare"]), 1)
-        return json.loads(first), times
+            unit = UNITS[line["name"]]
+            self.assertEqual(sorted(line), sorted(["name", unit]))
+            self.assertIsInstance(line[unit], int)
+            figures[line["name"]].append(line[unit])
+        self.assertEqual(len(figures["prepare"]), 1)
+        return json.loads(first), figures
 
     def refuse(self, workload, value, function, wanted, *options):
         """The tool ends with status 1 and one line that has what is wanted."""
@@ -170,13 +173,29 @@ class Numbers(TestCase):
             self.skipTest("neither ADOL-C nor Sacado is here")
         env = os.environ | {"ASAN_OPTIONS": "detect_leaks=0"} # what they leave is theirs
         for peer in peers:
+            has = start(peer.name, "--list", env=env).stdout.split()
+            self.assertLessEqual({"det", "gmm", "kmeans", "lse"}, set(has))
             for name, workload, function, value, expected in cases():
-                if workload not in ("det", "llsq", "lse", "ode"):
+                if workload not in has:
                     continue
                 with self.subTest(case=name, peer=peer.name):
                     ended = start(peer.name, workload, self.write(value), function, env=env)
                     self.assertEqual((ended.returncode, ended.stderr), (0, ""))
                     self.compare(json.loads(ended.stdout.splitlines()[0]), expected, 1e-9)
+
+    def test_nodes_and_memory(self):
+        """A tape records as many nodes for every place; what programs record is not counted."""
+        value = CASES["llsq.gradient.json"]["input"] | {"n": 100, "min_runs": 2}
+        _, short = self.run_tool("llsq", value, "gradient", "--way=tape")
+        _, long = self.run_tool("llsq", value | {"n": 300}, "gradient", "--way=tape")
+        self.assertGreater(short["nodes"][0], 100 * len(value["x"]))
+        self.assertEqual(long["nodes"][0], 3 * short["nodes"][0])
+        _, program = self.run_tool("llsq", value, "gradient", "--way=program")
+        self.assertEqual(program["nodes"], [])
+        _, small = self.run_tool("lse", {"make": [1000]}, "gradient", "--way=tape")
+        _, large = self.run_tool("lse", {"make": [100000]}, "gradient", "--way=tape")
+        if pathlib.Path("/proc/self/status").exists():
+            self.assertGreater(large["memory"][0] - small["memory"][0], 26 * 3 * 99)
 
     def test_long_enough(self):
         value = CASES["llsq.gradient.json"]["input"] | {"min_runs": 2, "min_seconds": 0.01}

@@ -251,6 +251,7 @@ static bool evaluate_tape(void *state, const gb_task *task, double *output, gb_e
                         values + j * each_values / 2);
         const ag_value weight_error = record_weight_error(graph, each[WEIGHT]);
         take_values(graph, task->function, weight_error, 1, &each[WEIGHT], weight_values + i);
+        gb_count_nodes(task, graph, 0);
         (void)ag_graph_rewind(graph, start);
     }
     if (task->function == BA_JACOBIAN)

@@ -111,25 +111,37 @@ static bool read_runs(const json_t *input, size_t *runs, double *seconds, gb_err
     return *seconds >= 0 || gb_fail(error, "min_seconds is negative");
 }
 
-static bool run(const gb_way *way, const gb_task *task, void *state, const json_t *input,
+static double *grow(double *times, size_t count, size_t room)
+{
+    double *grown = bench_allocate(room, sizeof(*grown));
+    if (count > 0)
+        memcpy(grown, times, count * sizeof(*grown));
+    free(times);
+    return grown;
+}
+
+static bool run(const gb_way *way, const gb_task *given, void *state, const json_t *input,
                 double *output, gb_result *result, gb_error *error)
 {
+    gb_task task = *given;
     size_t least, room = 0;
     double seconds, total = 0;
+    task.nodes = &result->nodes;
     if (!read_runs(input, &least, &seconds, error))
         return false;
     while (result->runs < least || total < seconds * 1e9) {
         if (result->runs == room) {
-            double *times = bench_allocate(room = room == 0 ? 16 : 2 * room, sizeof(*times));
-            if (result->runs > 0)
-                memcpy(times, result->evaluate, result->runs * sizeof(*times));
-            free(result->evaluate);
-            result->evaluate = times;
+            const size_t more = room == 0 ? 16 : 2 * room;
+            result->evaluate = grow(result->evaluate, room, more);
+            result->processor = grow(result->processor, room, more);
+            room = more;
         }
-        const double start = bench_wall();
-        if (!way->evaluate(state, task, output, error))
+        result->nodes = 0;
+        const double start_processor = bench_now(), start = bench_wall();
+        if (!way->evaluate(state, &task, output, error))
             return false;
         const double taken = bench_wall() - start;
+        result->processor[result->runs] = bench_now() - start_processor;
         result->evaluate[result->runs++] = taken;
         total += taken;
     }
@@ -256,17 +268,40 @@ void gb_free_result(gb_result *result)
 {
     json_decref(result->output);
     free(result->evaluate);
+    free(result->processor);
     *result = (gb_result){.output = NULL};
 }
 
 /* ---- The tool of one workload ---------------------------------------------------------------- */
 
+/* The most memory the process has had at a time, in KiB; 0: the system doesn't say. What getrusage
+ * says would begin with the memory of the process that started this one. */
+static long find_peak(void)
+{
+    FILE *file = fopen("/proc/self/status", "r");
+    char line[200];
+    long peak = 0;
+    while (file != NULL && peak == 0 && fgets(line, sizeof(line), file) != NULL)
+        if (strncmp(line, "VmHWM:", 6) == 0)
+            peak = strtol(line + 6, NULL, 10);
+    if (file != NULL)
+        (void)fclose(file);
+    return peak;
+}
+
 static bool print(const gb_result *result)
 {
+    const long peak = find_peak();
     (void)json_dumpf(result->output, stdout, GB_JSON_FLAGS);
     printf("\n{\"name\": \"prepare\", \"nanoseconds\": %.0f}\n", result->prepare);
     for (size_t i = 0; i < result->runs; i++)
         printf("{\"name\": \"evaluate\", \"nanoseconds\": %.0f}\n", result->evaluate[i]);
+    for (size_t i = 0; i < result->runs; i++)
+        printf("{\"name\": \"processor\", \"nanoseconds\": %.0f}\n", result->processor[i]);
+    if (result->nodes > 0)
+        printf("{\"name\": \"nodes\", \"count\": %zu}\n", result->nodes);
+    if (peak > 0)
+        printf("{\"name\": \"memory\", \"kibibytes\": %ld}\n", peak);
     return fflush(stdout) == 0 && ferror(stdout) == 0;
 }
 

@@ -3,7 +3,7 @@
  * GradBench's workloads (github.com/gradbench/gradbench), each in one file, as a user of the
  * library would write it; and the tools made of them:
  *
- *     llsq [OPTIONS] INPUT.json FUNCTION   the output, and times
+ *     llsq [OPTIONS] INPUT.json FUNCTION   the output, times, nodes that a tape records, memory
  *     gradbench [OPTIONS]                  GradBench's protocol, on stdin and stdout
  *     gradbench --list                     workloads, their functions and ways
  *
@@ -57,6 +57,7 @@ typedef struct gb_task {
     const void *input; /* the workload's own struct */
     size_t threads;    /* at most; 0: all there are */
     bool native;       /* compile programs to the processor's own code */
+    size_t *nodes;     /* where a tape adds how many nodes it records: gb_count_nodes */
 } gb_task;
 
 typedef struct gb_way {
@@ -149,6 +150,10 @@ void gb_make_variables(ag_graph *graph, size_t n, const double *numbers, ag_valu
 /* Whether the graph has no error; otherwise *error has its message. */
 bool gb_check_graph(const ag_graph *graph, gb_error *error);
 
+/* Adds the graph's nodes, but for the first so many, to those that the task has recorded: for tapes,
+ * before they rewind. */
+void gb_count_nodes(const gb_task *task, const ag_graph *graph, size_t first);
+
 /* Compiles one step, recorded in a graph of its own, and folds it over time in another: ag_scan. An
  * error of the step's graph becomes an error of the other. */
 void gb_scan(ag_graph *graph, const ag_signature *step, size_t steps, size_t state_count,
@@ -229,9 +234,12 @@ int gb_find_function(const gb_workload *workload, const char *name, gb_error *er
 
 typedef struct gb_result {
     json_t *output;
-    double prepare;   /* ns */
-    double *evaluate; /* ns, for each run */
+    double prepare; /* ns */
+    /* ns, for each run: by the clock on the wall, and what the calling thread had of a processor,
+     * which leaves out others who want it, but also threads that help. */
+    double *evaluate, *processor;
     size_t runs;
+    size_t nodes; /* that the last run recorded; 0 where it records nothing */
 } gb_result;
 
 /* Reads the input ({"make": [128, 16392]} stands for one of random numbers, of these sizes), prepares, evaluates at least as often and as long as it says (min_runs,

@@ -23,4 +23,10 @@ typedef struct det_input {
     size_t size; /* rows and columns */
 } det_input;
 
+typedef struct kmeans_input {
+    size_t n, k, d;
+    double *points;    /* n x d */
+    double *centroids; /* k x d */
+} kmeans_input;
+
 #endif

@@ -14,7 +14,7 @@
  * centroids: its minimum is a gate, and it computes a gradient for every centroid at every point,
  * zeros but for one.
  */
-#include "gradbench.h"
+#include "gradbench_inputs.h"
 
 #include "bench.h"
 #include "hand_workloads.h"
@@ -26,12 +26,6 @@ enum {
     COST,
     DIR
 };
-
-typedef struct kmeans_input {
-    size_t n, k, d;
-    double *points;    /* n x d */
-    double *centroids; /* k x d */
-} kmeans_input;
 
 static ag_value record_distance(size_t d, const ag_value *p, const ag_value *c)
 {
@@ -265,6 +259,7 @@ static bool evaluate_tape(void *state, const gb_task *task, double *output, gb_e
         }
         for (size_t j = 0; j < recorded; j++)
             s->totals[j] += (double)ag_data(s->added[j]);
+        gb_count_nodes(task, s->graph, n);
         (void)ag_graph_rewind(s->graph, mark);
     }
     for (size_t j = 0; task->function == DIR && j < n; j++)

@@ -32,6 +32,12 @@ bool gb_check_graph(const ag_graph *graph, gb_error *error)
     return ag_error(graph) == AG_OK || gb_fail(error, "%s", ag_error_message(graph));
 }
 
+void gb_count_nodes(const gb_task *task, const ag_graph *graph, size_t first)
+{
+    if (task->nodes != NULL)
+        *task->nodes += ag_graph_count(graph) - first;
+}
+
 void gb_scan(ag_graph *graph, const ag_signature *step, size_t steps, size_t state_count,
              const ag_scan_arrays *arrays)
 {
@@ -187,6 +193,7 @@ static bool evaluate_function_tape(void *state, const gb_task *task, double *out
         (void)ag_backward(t->values[count_outputs(task, VALUE) - 1]);
     for (size_t i = 0; i < outputs; i++)
         output[i] = (double)(task->function == GRADIENT ? ag_grad(t->x[i]) : ag_data(t->values[i]));
+    gb_count_nodes(task, t->graph, 0);
     return gb_check_graph(t->graph, error);
 }
 
@@ -303,6 +310,7 @@ static bool evaluate_total_tape(void *state, const gb_task *task, double *output
         sum += (double)ag_data(added);
         if (gradient)
             (void)ag_backward(added);
+        gb_count_nodes(task, t->graph, batch.shared_count);
         (void)ag_graph_rewind(t->graph, sample);
     }
     output[0] = sum;
