@@ -13,10 +13,13 @@ import math
 import os
 import pathlib
 import random
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
 TOOLS = pathlib.Path(sys.argv[1]).resolve()
 CASES = {path.name: json.loads(path.read_text())
@@ -250,6 +253,59 @@ class Again(TestCase):
                     self.assertEqual(names, ["prepare"] + 2 * ["evaluate"])
                     self.assertEqual(answer["output"],
                                      self.run_case(name, workload, function, value, way))
+
+
+@unittest.skipUnless(sys.platform == "linux", "the scripts ask Linux how much memory there is")
+class Scripts(TestCase):
+    """What script/bench makes of the tools."""
+
+    scripts = pathlib.Path(__file__).resolve().parent.parent / "bench/gradbench"
+
+    def run_script(self, name, *arguments):
+        ended = subprocess.run([sys.executable, self.scripts / name, TOOLS, *arguments], text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.assertEqual((ended.returncode, ended.stderr), (0, ""))
+        return ended.stdout.splitlines()
+
+    def test_table(self):
+        for threads in 1, 2:
+            *_, title, program, native, tape = self.run_script(
+                "gradbench_table.py", "--only=saddle rr", "--quick", "--rounds=1",
+                f"--threads={threads}")
+            self.assertEqual(title, "saddle rr")
+            if NATIVE:
+                self.assertRegex(native, r"^  program --native( +[0-9.e+]+){5}$")
+            for way, line in ("program", program), ("tape", tape):
+                self.assertRegex(line, rf"^  {way}( +[0-9.e+]+){{5}}$")
+
+    def test_growth(self):
+        _, tape, program, *rest = self.run_script("gradbench_growth.py", self.directory,
+                                                  "--only=det", "--rounds=1")
+        # det and a way; nodes, ms and slope, MiB and slope
+        pattern = r"det +{} +1.37e\+04 to 9.86e\+06 +\S+ to \S+ +(\S+) +\S+ to \S+ +(\S+)"
+        slopes = [float(number) for number in re.match(pattern.format("tape"), tape).groups()]
+        self.assertTrue(all(0.7 < slope < 1.4 for slope in slopes), tape)
+        self.assertLess(float(re.match(pattern.format("program"), program)[1]), 0.7)
+        for name in "growth_time", "growth_memory":
+            self.assertEqual(len([line for line in rest if name in line]), 1)
+            script = (self.directory / f"{name}.gp").read_text()
+            self.assertEqual(script.count("EOD\n"), 4)
+            if shutil.which("gnuplot"):
+                self.assertIn("</svg>", (self.directory / f"{name}.svg").read_text())
+
+    def test_failures(self):
+        """A tool that fails, or wants too much memory or time, says so and is left alone."""
+        sys.path.insert(0, str(self.scripts))
+        import gradbench_runs as runs
+        for way, steps, said, patience in ("none", 3, "no way", 100), \
+                ("tape", 1000, "memory", 100), ("hand", 3, "took more than 1 s", 1):
+            entry = runs.Entry(way, [TOOLS / "ode", f"--way={way}"])
+            with self.subTest(way=way), unittest.mock.patch.multiple(
+                    runs, PATIENCE=patience, find_free_memory=lambda: 2**29):
+                runs.race([entry], {"make": [10000, steps], "min_seconds": 100}, "primal", 2,
+                          self.directory)
+                self.assertIn(said, entry.failure)
+                self.assertEqual(entry.evaluate, [])
 
 
 class WrongInput(TestCase):

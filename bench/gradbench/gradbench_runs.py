@@ -70,7 +70,7 @@ class Entry:
             err.seek(0)
             if status != 0:
                 self.failure = f"took more than {PATIENCE} s" if late else \
-                    " ".join(err.read().split())[:80] or f"ended with status {status}"
+                    " ".join(err.read().split())[:100] or f"ended with status {status}"
                 return
             output, *lines = out.read().splitlines()
         figures = {"prepare": [], "evaluate": [], "processor": [], "nodes": [0], "memory": [0]}

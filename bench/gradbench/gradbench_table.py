@@ -45,7 +45,7 @@ def find_peers(tools):
 
 def make_entries(tools, workload, ways, peers, threads):
     command = [tools / workload, f"--threads={threads}"]
-    commands = {"hand": [tools / workload, "--way=hand"]} if "hand" in ways else {}
+    commands = {way: [tools / workload, f"--way={way}"] for way in ("hand", "minors") if way in ways}
     commands |= {
         "program": [*command, "--way=program"],
         "program --native": [*command, "--way=program", "--native"],
