@@ -58,7 +58,7 @@ class Entry:
                                        env=os.environ | {"XDG_CACHE_HOME": cache})
             late = False
             try:
-                status = process.wait(PATIENCE)
+                process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
                 late = True
             finally:
