@@ -75,29 +75,28 @@ template <class T> void ode(std::size_t n, std::size_t steps, const T *x, T *y)
     }
 }
 
-/* Each minor once, by its set of columns. */
-template <class T> T det(std::size_t size, const T *a)
+/* By expansion along the first row: the minor of the rows from `row` on and as many columns, a set
+ * of bits. */
+template <class T> T det(std::size_t size, const T *a, std::size_t row, std::size_t columns)
 {
-    std::vector<T> minors(std::size_t(1) << size);
-    minors[0] = 1.0;
-    for (std::size_t columns = 1; columns < minors.size(); columns++) {
-        std::size_t row = size;
-        for (std::size_t rest = columns; rest != 0; rest &= rest - 1)
-            row--;
-        T sum = 0.0;
-        bool minus = false;
-        for (std::size_t j = 0; j < size; j++) {
-            if ((columns >> j & 1) == 0)
-                continue;
-            if (minus)
-                sum -= a[row * size + j] * minors[columns ^ std::size_t(1) << j];
-            else
-                sum += a[row * size + j] * minors[columns ^ std::size_t(1) << j];
-            minus = !minus;
-        }
-        minors[columns] = sum;
+    T sum = 0.0;
+    bool first = true, minus = false;
+    for (std::size_t j = 0; j < size; j++) {
+        if ((columns >> j & 1) == 0)
+            continue;
+        T term = a[row * size + j];
+        if (row + 1 < size)
+            term = term * det(size, a, row + 1, columns & ~(std::size_t(1) << j));
+        if (first)
+            sum = term;
+        else if (minus)
+            sum = sum - term;
+        else
+            sum = sum + term;
+        first = false;
+        minus = !minus;
     }
-    return minors.back();
+    return sum;
 }
 
 /* The squared distance of a point from the nearest centroid. */

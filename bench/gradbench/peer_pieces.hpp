@@ -117,7 +117,8 @@ template <class T> void compute(const gb_task *task, std::size_t which, const T 
     } else if (is(task, ba_workload)) {
         values[0] = 1.0 - x[0] * x[0];
     } else if (is(task, det_workload)) {
-        values[0] = det(find_input<det_input>(task).size, x);
+        const std::size_t size = find_input<det_input>(task).size;
+        values[0] = det(size, x, 0, (std::size_t(1) << size) - 1);
     } else if (is(task, gmm_workload)) {
         const auto &input = find_input<gmm_input>(task);
         values[0] = which == 0 ? gmm_sample(input.d, input.k, x, x + input.shared.count)
