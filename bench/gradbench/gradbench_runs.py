@@ -13,7 +13,7 @@ import tempfile
 import time
 
 PATIENCE = 120 # seconds for a process; what takes longer has no figures
-ENOUGH = 30 # seconds for all processes of a tool: what has taken longer takes part in no more rounds
+ENOUGH = 30 # seconds for all processes of a tool, which then takes part in no more rounds
 
 
 def find_free_memory():

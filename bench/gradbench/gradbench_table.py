@@ -45,7 +45,8 @@ def find_peers(tools):
 
 def make_entries(tools, workload, ways, peers, threads):
     command = [tools / workload, f"--threads={threads}"]
-    commands = {way: [tools / workload, f"--way={way}"] for way in ("hand", "minors") if way in ways}
+    commands = {way: [tools / workload, f"--way={way}"]
+                for way in ("hand", "minors") if way in ways}
     commands |= {
         "program": [*command, "--way=program"],
         "program --native": [*command, "--way=program", "--native"],
@@ -70,12 +71,14 @@ def print_race(entries, title, rounds):
         ordered = sorted(entry.evaluate)
         ratio, notes = "", []
         if first is not None:
-            ratio = f"{statistics.median(map(lambda a, b: a / b, entry.evaluate, first.evaluate)):.3g}"
+            ratios = [a / b for a, b in zip(entry.evaluate, first.evaluate)]
+            ratio = f"{statistics.median(ratios):.3g}"
             if not is_the_same(entry.output, first.output):
                 notes.append(f"differs from {first.name}")
         if len(ordered) < rounds:
             notes.append(f"{len(ordered)} rounds")
-        print(f"  {entry.name:18} {statistics.median(entry.prepare):10.4g} {min(entry.least):10.4g} "
+        print(f"  {entry.name:18} {statistics.median(entry.prepare):10.4g} "
+              f"{min(entry.least):10.4g} "
               f"{statistics.median(ordered):10.4g} {ordered[len(ordered) * 3 // 4]:10.4g} "
               f"{ratio:>8} {statistics.median(entry.memory):9.4g}  {', '.join(notes)}".rstrip())
     sys.stdout.flush()

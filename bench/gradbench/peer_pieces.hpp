@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
  * What a peer has to compute for a task, and the tool that each peer is: PEER WORKLOAD INPUT.json
- * FUNCTION, with our input, our clock and our output; PEER --list has the workloads. A task is made of pieces: functions that are
- * computed once, or again and again with other numbers, and whose results are added up or lie one
- * after the other. So what a peer records stays as small as the workload allows.
+ * FUNCTION, with our input, our clock and our output; PEER --list has the workloads.
+ *
+ * A task is made of pieces: functions that are computed once, or again and again with other numbers,
+ * and whose results are added up or lie one after the other. So what a peer records stays as small
+ * as the workload allows.
  */
 #ifndef GRADBENCH_PEER_PIECES_HPP
 #define GRADBENCH_PEER_PIECES_HPP
@@ -25,8 +27,8 @@ namespace peers
 struct piece {
     std::size_t count; /* how often it is computed */
     std::size_t inputs, values;
-    /* Derivatives are those of the last so many values for the first so many inputs; or the gradient
-     * of the only value and, behind it, the sums of its Hessian's rows. */
+    /* Derivatives are those of the last so many values for the first so many inputs; with `hessian`
+     * the gradient of the only value and, behind it, the sums of its Hessian's rows. */
     std::size_t rows, unknowns;
     bool summed, hessian;
 };
