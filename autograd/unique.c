@@ -100,23 +100,36 @@ static table new_table(const agi_code *code)
     return t;
 }
 
+/* A number that gates of a loop have side by side, also where one operand is the same for all. */
+static uint64_t add_operands(agi_operand_list operands)
+{
+    uint64_t sum = 0;
+    for (uint32_t k = 0; k < operands.n; k++)
+        sum += (uint64_t)*agi_operand(operands, k) << k % 2;
+    return sum;
+}
+
 /* Where a node's entry can be: in some lines near those of the gate's latest operand; where these
- * are full, as they are around a number that very many gates use, in lines that are anywhere. */
-static uint64_t find_line(table t, uint32_t latest, uint64_t hash, uint32_t which)
+ * are full, as they are around a number that very many gates use, in some near those of gates whose
+ * other operands are close by; then in lines that are anywhere. */
+static uint64_t find_line(table t, uint32_t latest, agi_operand_list operands, uint64_t hash,
+                          uint32_t which)
 {
     uint64_t place = agi_mix(hash, which);
-    if (which < LINES)
-        place = (uint64_t)latest + latest / 2 + (hash >> 8 * which) % NEAR * LINE;
+    if (which < 2 * LINES) {
+        const uint64_t near = which < LINES ? latest : add_operands(operands);
+        place = near + near / 2 + (hash >> 8 * which) % NEAR * LINE;
+    }
     return place % t.size / LINE * LINE;
 }
 
 /* The first node that says the same; this one, if it is the first. */
 static uint32_t find_first(const agi_code *code, table t, uint32_t i, uint32_t latest,
-                           uint64_t hash)
+                           agi_operand_list operands, uint64_t hash)
 {
     const uint32_t tag = (uint32_t)(hash >> 32);
     for (uint32_t which = 0;; which++) {
-        entry *line = t.entries + find_line(t, latest, hash, which);
+        entry *line = t.entries + find_line(t, latest, operands, hash, which);
         for (uint32_t k = 0; k < LINE; k++) {
             if (line[k].node == AGI_NO_INDEX) {
                 line[k] = (entry){tag, i};
@@ -150,8 +163,8 @@ static void share(agi_code *code, table t)
         const agi_operand_list operands = agi_list_code(code, i);
         code->to[i] = i;
         if (is_comparable(code->ops[i]))
-            code->to[i] =
-                find_first(code, t, i, find_latest(code, operands), hash_node(code, i, operands));
+            code->to[i] = find_first(code, t, i, find_latest(code, operands), operands,
+                                     hash_node(code, i, operands));
     }
 }
 
