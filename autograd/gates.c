@@ -31,7 +31,7 @@ static ag_value append_evaluated(ag_graph *graph, agi_gate gate, agi_operands at
     const ag_value node = agi_append(graph, gate, at.a, at.b, 0);
     graph->data[node.index] = agi_evaluate(graph, node.index);
     if (graph->paused > 0 && agi_gate_forms[gate] != AGI_FORM_COMPARE) {
-        graph->tags[node.index].gate = AGI_CONSTANT;
+        graph->gates[node.index] = AGI_CONSTANT;
         graph->operands[node.index] = (agi_operands){0, 0};
     } else {
         graph->pool_count += operands;
@@ -337,7 +337,7 @@ ag_real agi_evaluate(ag_graph *graph, uint32_t index)
 {
     const ag_real *data = graph->data;
     const agi_operands at = graph->operands[index];
-    switch ((agi_gate)graph->tags[index].gate) {
+    switch ((agi_gate)graph->gates[index]) {
     case AGI_VARIABLE:
     case AGI_CONSTANT:
         return data[index];
