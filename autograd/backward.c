@@ -47,31 +47,51 @@
 
 /* ---- The sweep ------------------------------------------------------------------------------- */
 
-/* What the sweep reads and writes. Passed by value: no pointer to it exists, so stores to tags,
- * which are bytes, can't make the compiler load it again. */
+/* What the sweep reads and writes, passed by value: no pointer to it exists, so it can be in
+ * registers. */
 typedef struct sweep {
-    agi_tag *tags;
+    const uint8_t *gates;
     const agi_operands *operands;
     const ag_real *data;
     ag_real *grad;
-    uint8_t epoch;
-    uint32_t *lowest; /* of the gates that the pass has reached */
+    uint32_t leading; /* so many leaves at the beginning */
+    uint32_t end;     /* behind the root */
 } sweep;
 
-/* Adds a contribution to an operand. The first one of a pass finds an old epoch: it replaces what
- * an interior node has left from the pass before, and marks the node as one that reaches the root.
+/* From a place called `clean` to the end, gradients are this pass's. Below, no gate has been reached
+ * yet, and what is there is left from other passes, but for variables', which add up over passes.
+ *
+ * Returns the new `clean` for an operand below the present one. Clears more than it has to, so that
+ * this is rare: little for small roots, for large ones what the caches hold until the sweep is there.
  */
-static AGI_INLINE void contribute(const sweep s, uint32_t operand, ag_real contribution)
+AGI_COLD static uint32_t clean_down(const sweep s, uint32_t clean, uint32_t operand)
 {
-    const agi_tag tag = s.tags[operand];
-    if (tag.epoch == s.epoch) {
-        s.grad[operand] += contribution;
-    } else {
-        s.tags[operand] = (agi_tag){tag.gate, s.epoch};
-        if (tag.gate > AGI_CONSTANT && operand < *s.lowest)
-            *s.lowest = operand;
-        s.grad[operand] = tag.gate == AGI_VARIABLE ? s.grad[operand] + contribution : contribution;
+    enum {
+        LEAST = 16,
+        MOST = 1024
+    };
+    if (s.gates[operand] <= AGI_CONSTANT)
+        return clean; /* nothing to clear: a constant's gradient is never read */
+    uint32_t more = s.end - operand;
+    more = more < LEAST ? LEAST : more > MOST ? MOST : more;
+    const uint32_t from = operand - s.leading > more ? operand - more : s.leading;
+    for (uint32_t i = from; i < clean; i++) { /* what lies between variables */
+        const uint8_t *variable = (const uint8_t *)memchr(s.gates + i, AGI_VARIABLE, clean - i);
+        const uint32_t end = variable == NULL ? clean : (uint32_t)(variable - s.gates);
+        memset(s.grad + i, 0, (end - i) * sizeof(*s.grad));
+        i = end;
     }
+    return from;
+}
+
+/* Adds a contribution to an operand. Returns `clean`. */
+static AGI_INLINE uint32_t contribute(const sweep s, uint32_t clean, uint32_t operand,
+                                      ag_real contribution)
+{
+    if (!AGI_LIKELY(operand < s.leading || operand >= clean))
+        clean = clean_down(s, clean, operand);
+    s.grad[operand] += contribution;
+    return clean;
 }
 
 /* Where the gate did not look at the operand, there is nothing to hand on, not even infinity * 0.
@@ -81,8 +101,12 @@ static AGI_INLINE void contribute(const sweep s, uint32_t operand, ag_real contr
         bool was_taken = true, *taken = &was_taken;                                                \
         const ag_real product = upstream * (local);                                                \
         (void)taken;                                                                               \
-        if (was_taken)                                                                             \
-            contribute(s, operand, product);                                                       \
+        if (!was_taken)                                                                            \
+            break;                                                                                 \
+        if (next != NULL && (operand) == below)                                                    \
+            *next += product;                                                                      \
+        else                                                                                       \
+            clean = contribute(s, clean, operand, product);                                        \
     } while (false)
 
 /* A partner's local gradient is x's with the two exchanged. */
@@ -91,11 +115,12 @@ static AGI_INLINE void contribute(const sweep s, uint32_t operand, ag_real contr
 #define SPREAD_VALUES(name)                                                                        \
     CONTRIBUTE(terms.index[2 * (size_t)k + 1], dx_##name(w, x, y, k == first, taken));
 #define AG_NARY(name, partner, ...)                                                                \
-    static void spread_##name(const ag_graph *graph, const sweep s, agi_operands at, ag_real y,    \
-                              ag_real upstream)                                                    \
+    static uint32_t spread_##name(const ag_graph *graph, const sweep s, uint32_t clean,            \
+                                  agi_operands at, ag_real y, ag_real upstream)                    \
     {                                                                                              \
         const agi_terms terms = agi_get_terms(graph, at, AGI_FORM_##partner);                      \
-        const uint32_t first = agi_find_largest(s.data, terms);                                    \
+        const uint32_t first = agi_find_largest(s.data, terms), below = AGI_NO_INDEX;              \
+        ag_real *const next = NULL;                                                                \
         for (uint32_t k = 0; k < terms.n; k++) {                                                   \
             const uint32_t operand = agi_term(terms, k);                                           \
             const ag_real x = s.data[operand];                                                     \
@@ -103,72 +128,89 @@ static AGI_INLINE void contribute(const sweep s, uint32_t operand, ag_real contr
             CONTRIBUTE(operand, dx_##name(x, w, y, k == first, taken));                            \
             SPREAD_##partner(name)                                                                 \
         }                                                                                          \
+        return clean;                                                                              \
     }
 #include <wengert/gates.def>
 
-static void spread_closure(ag_graph *graph, const sweep s, uint32_t index, ag_real upstream)
+static uint32_t spread_closure(ag_graph *graph, const sweep s, uint32_t clean, uint32_t index,
+                               ag_real upstream)
 {
     const ag_real *downstream = agi_closure_downstream(graph, index, upstream);
     const agi_list operands = agi_list_operands(graph, index);
     for (uint32_t k = 0; k < operands.n; k++)
-        contribute(s, operands.index[k], downstream[k]);
+        clean = contribute(s, clean, operands.index[k], downstream[k]);
+    return clean;
 }
 
 /* A scan's own gradient only says that one of its outputs has one. */
-static AGI_INLINE void reach_scan(const sweep s, uint32_t scan)
+static AGI_INLINE uint32_t reach_scan(const sweep s, uint32_t clean, uint32_t scan)
 {
-    s.tags[scan] = (agi_tag){AGI_SCAN, s.epoch};
+    if (scan < clean)
+        clean = clean_down(s, clean, scan);
     s.grad[scan] = 1;
-    if (scan < *s.lowest)
-        *s.lowest = scan;
+    return clean;
 }
 
 typedef struct scan_ends {
     sweep s;
+    uint32_t clean;
     agi_list operands;
 } scan_ends;
 
 static double get_upstream(void *user, uint32_t output)
 {
     const scan_ends *ends = (const scan_ends *)user;
-    return ends->s.tags[output].epoch == ends->s.epoch ? (double)ends->s.grad[output] : 0;
+    return output < ends->s.end ? (double)ends->s.grad[output] : 0;
 }
 
 static void contribute_to_scan(void *user, uint32_t k, double contribution)
 {
-    const scan_ends *ends = (const scan_ends *)user;
-    contribute(ends->s, ends->operands.index[k], (ag_real)contribution);
+    scan_ends *ends = (scan_ends *)user;
+    ends->clean = contribute(ends->s, ends->clean, ends->operands.index[k], (ag_real)contribution);
 }
 
-AGI_COLD static void spread_scan(ag_graph *graph, const sweep s, uint32_t index)
+AGI_COLD static uint32_t spread_scan(ag_graph *graph, const sweep s, uint32_t clean, uint32_t index)
 {
-    scan_ends ends = {s, agi_list_operands(graph, index)};
+    scan_ends ends = {s, clean, agi_list_operands(graph, index)};
     const agi_scan_sweep ways = {&ends, get_upstream, contribute_to_scan};
     agi_scan_at(graph, index)->work->sweep(graph, index, &ways);
     s.grad[index] = 0;
+    return ends.clean;
 }
 
-/* Hands a node's gradient on to its operands. Inline in each loop: the call would cost as much as
- * most gates. */
-static AGI_INLINE void spread(ag_graph *graph, const sweep s, uint32_t index, uint8_t gate,
-                              ag_real upstream)
+/* After contributions in memory. */
+static AGI_INLINE void look_again(const sweep s, uint32_t below, ag_real *next)
 {
+    if (next != NULL)
+        *next = s.grad[below];
+}
+
+/* Hands a node's gradient on to its operands. Returns `clean`. Where next is not NULL, the gradient of
+ * the node below is in *next instead of memory: gates often form chains, which would wait for a store
+ * and a load at each link. Inline: the call would cost as much as most gates. */
+static AGI_INLINE uint32_t spread(ag_graph *graph, const sweep s, uint32_t clean, uint32_t index,
+                                  ag_real upstream, ag_real *next)
+{
+    const uint32_t below = index - 1;
     const agi_operands at = s.operands[index];
     const ag_real *data = s.data;
     const ag_real y = data[index];
-    switch ((agi_gate)gate) {
+    switch ((agi_gate)s.gates[index]) {
     case AGI_VARIABLE:
     case AGI_CONSTANT:
     case AGI_DETACH:
         break;
     case AGI_CLOSURE:
-        spread_closure(graph, s, index, upstream);
+        clean = spread_closure(graph, s, clean, index, upstream);
+        look_again(s, below, next);
         break;
     case AGI_SCAN:
-        spread_scan(graph, s, index);
+        clean = spread_scan(graph, s, clean, index);
+        look_again(s, below, next);
         break;
     case AGI_PROJECT:
-        reach_scan(s, at.a);
+        clean = reach_scan(s, clean, at.a);
+        look_again(s, below, next);
         break;
 #define AG_UNARY(name, ...)                                                                        \
     case AGI_##name:                                                                               \
@@ -192,42 +234,67 @@ static AGI_INLINE void spread(ag_graph *graph, const sweep s, uint32_t index, ui
     }
 #define AG_NARY(name, ...)                                                                         \
     case AGI_##name:                                                                               \
-        spread_##name(graph, s, at, y, upstream);                                                  \
+        clean = spread_##name(graph, s, clean, at, y, upstream);                                   \
+        look_again(s, below, next);                                                                \
         break;
 #define AG_COMPARE(name, ...) case AGI_##name:
 #include <wengert/gates.def>
     case AGI_GATE_COUNT:
         break;
     }
+    return clean;
 }
 
-static void sweep_down(ag_graph *graph, const sweep s, uint32_t top)
+/* The same for any node. */
+AGI_COLD static uint32_t spread_in_memory(ag_graph *graph, const sweep s, uint32_t clean,
+                                          uint32_t index, ag_real upstream)
 {
-    for (uint32_t i = top + 1; i-- > *s.lowest;) {
-        /* an old epoch: the node doesn't reach the root; upstream 0: the zero rule */
-        const agi_tag tag = s.tags[i];
-        const ag_real upstream = s.grad[i];
-        if (tag.epoch == s.epoch && upstream != 0)
-            spread(graph, s, i, tag.gate, upstream);
+    return spread(graph, s, clean, index, upstream, NULL);
+}
+
+/* Both sweeps end at the last `clean`, and leave what they have reached with the graph. */
+static void sweep_down(ag_graph *graph, const sweep s, uint32_t clean)
+{
+    for (uint32_t i = s.end; i > clean;) {
+        ag_real upstream = s.grad[--i];
+        for (; i > clean; i--) { /* so the node below is clean, too */
+            ag_real next = s.grad[i - 1];
+            /* 0: the node doesn't reach the root, or the zero rule */
+            if (upstream != 0)
+                clean = spread(graph, s, clean, i, upstream, &next);
+            s.grad[i - 1] = upstream = next;
+        }
+        if (upstream != 0)
+            clean = spread_in_memory(graph, s, clean, i, upstream);
     }
+    graph->reached_from = clean;
+    graph->reached_to = s.end;
+}
+
+/* Whether a gate has handed anything on to its k-th operand. */
+static bool has_taken(ag_graph *graph, uint32_t index, uint32_t k)
+{
+    bool taken = true;
+    if (graph->gates[index] != AGI_CLOSURE) /* whose callback is not called twice */
+        (void)agi_local(graph, index, k, agi_first_largest(graph, index), &taken);
+    return taken;
 }
 
 /* The same, looking at every gradient on the way. */
-static ag_status sweep_down_checking(ag_graph *graph, const sweep s, uint32_t top)
+static ag_status sweep_down_checking(ag_graph *graph, const sweep s, uint32_t clean)
 {
-    for (uint32_t i = top + 1; i-- > *s.lowest;) {
-        if (s.tags[i].epoch != s.epoch || s.grad[i] == 0)
+    for (uint32_t i = s.end; i-- > clean;) {
+        if (s.grad[i] == 0)
             continue;
-        spread(graph, s, i, s.tags[i].gate, s.grad[i]);
+        clean = spread_in_memory(graph, s, clean, i, s.grad[i]);
         const agi_list operands = agi_list_operands(graph, i);
         for (uint32_t k = 0; k < operands.n; k++) {
             const uint32_t operand = operands.index[k];
-            const agi_tag tag = s.tags[operand];
-            const bool carries = tag.gate != AGI_CONSTANT && tag.gate != AGI_DETACH &&
-                                 tag.epoch == s.epoch; /* what goes nowhere may be anything */
-            if (carries && !isfinite(s.grad[operand])) {
+            const uint8_t gate = s.gates[operand];
+            const bool carries = gate == AGI_VARIABLE || (gate > AGI_DETACH && operand >= clean);
+            if (carries && !isfinite(s.grad[operand]) && has_taken(graph, i, k)) {
                 char reason[96], upstream[32] = "";
-                if (s.tags[i].gate != AGI_SCAN) /* which has one for each of its outputs */
+                if (s.gates[i] != AGI_SCAN) /* which has one for each of its outputs */
                     (void)snprintf(upstream, sizeof(upstream), " (upstream %g)",
                                    agi_readable(s.grad[i]));
                 (void)snprintf(reason, sizeof(reason), "gave operand %lu the gradient %g%s",
@@ -236,6 +303,8 @@ static ag_status sweep_down_checking(ag_graph *graph, const sweep s, uint32_t to
             }
         }
     }
+    graph->reached_from = clean;
+    graph->reached_to = s.end;
     return graph->status;
 }
 
@@ -249,32 +318,23 @@ ag_status agi_reserve_grad(ag_graph *graph, uint32_t count)
     if (agi_grow(graph, (void **)&graph->grad, sizeof(ag_real), &graph->grad_capacity, count,
                  graph->data_capacity) != AG_OK)
         return agi_fail_memory(graph, "the gradients");
-    /* Leaves accumulate, so they begin at 0; interior nodes are set before they are read. */
+    /* Variables accumulate, so they begin at 0; others are cleared before they are read. */
     for (uint32_t i = had; i < graph->count; i++)
-        if (graph->tags[i].gate == AGI_VARIABLE)
+        if (graph->gates[i] <= AGI_CONSTANT)
             graph->grad[i] = 0;
     return AG_OK;
 }
 
-static void begin_epoch(ag_graph *graph)
-{
-    if (graph->epoch == UINT8_MAX) {
-        for (uint32_t i = 0; i < graph->count; i++)
-            graph->tags[i].epoch = 0;
-        graph->epoch = 0;
-    }
-    graph->epoch++;
-}
-
+/* Returns `clean`. */
 static uint32_t begin_sweep(const sweep s, size_t n, const ag_value *roots, const ag_real *upstream)
 {
-    uint32_t top = 0;
-    for (size_t i = 0; i < n; i++) {
-        contribute(s, roots[i].index, upstream[i]);
-        if (roots[i].index > top)
-            top = roots[i].index;
-    }
-    return top;
+    uint32_t clean = s.end;
+    for (size_t i = 0; i < n; i++) /* check mode looks at roots, constants or not */
+        if (s.gates[roots[i].index] == AGI_CONSTANT)
+            s.grad[roots[i].index] = 0;
+    for (size_t i = 0; i < n; i++)
+        clean = contribute(s, clean, roots[i].index, upstream[i]);
+    return clean;
 }
 
 /* In check mode a copy of the gradients is put back unless all went well. */
@@ -289,17 +349,17 @@ static ag_status run_checking(ag_graph *graph, const sweep s, size_t n, const ag
     if (before == NULL)
         return agi_fail_memory(graph, "the gradients in check mode");
     memcpy(before, graph->grad, size);
-    const uint32_t top = begin_sweep(s, n, roots, upstream);
+    const uint32_t clean = begin_sweep(s, n, roots, upstream);
     ag_status status = AG_OK;
     for (size_t i = 0; i < n && status == AG_OK; i++)
         if (!isfinite(s.grad[roots[i].index]))
             status = agi_refuse(graph, AG_NOT_FINITE, "ag_backward", 1, &roots[i],
                                 "the upstream gradient is not finite");
     if (status == AG_OK)
-        status = sweep_down_checking(graph, s, top);
+        status = sweep_down_checking(graph, s, clean);
     if (status != AG_OK) {
         memcpy(graph->grad, before, size);
-        begin_epoch(graph); /* interior gradients read 0 */
+        graph->reached_to = 0; /* gates' gradients read 0 */
     }
     agi_release(graph, before, size);
     return status;
@@ -319,9 +379,10 @@ ag_status ag_backward_from(size_t n, const ag_value *roots, const ag_real *upstr
         status = agi_prepare_scans(graph, n, roots);
     if (status != AG_OK)
         return status;
-    begin_epoch(graph);
-    uint32_t lowest = AGI_NO_INDEX;
-    sweep s = {graph->tags, graph->operands, graph->data, graph->grad, graph->epoch, &lowest};
+    sweep s = {graph->gates, graph->operands, graph->data, graph->grad, graph->leading, 0};
+    for (size_t i = 0; i < n; i++)
+        if (roots[i].index >= s.end)
+            s.end = roots[i].index + 1;
     if (graph->check)
         return run_checking(graph, s, n, roots, upstream);
     sweep_down(graph, s, begin_sweep(s, n, roots, upstream));
@@ -347,7 +408,7 @@ void ag_zero_grad(ag_graph *graph)
 
 uint32_t agi_first_largest(const ag_graph *graph, uint32_t index)
 {
-    switch ((agi_gate)graph->tags[index].gate) {
+    switch ((agi_gate)graph->gates[index]) {
 #define AG_NARY(name, partner, formula, start, step, end, dx, ...)                                 \
     case AGI_##name:                                                                               \
         if (strstr(#dx, "FIRST") == NULL) /* only those that ask are worth the search */           \
@@ -369,7 +430,7 @@ ag_real agi_local(ag_graph *graph, uint32_t index, uint32_t k, uint32_t first, b
     const ag_real *data = graph->data;
     const agi_operands at = graph->operands[index];
     const ag_real y = data[index];
-    switch ((agi_gate)graph->tags[index].gate) {
+    switch ((agi_gate)graph->gates[index]) {
     case AGI_VARIABLE:
     case AGI_CONSTANT:
         break;

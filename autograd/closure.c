@@ -141,7 +141,7 @@ ag_value ag_apply(const ag_closure *closure, const ag_value *operands)
         return agi_null_value(graph);
     }
     if (graph->paused > 0) {
-        graph->tags[node.index].gate = AGI_CONSTANT;
+        graph->gates[node.index] = AGI_CONSTANT;
         graph->operands[node.index] = (agi_operands){0, 0};
         destroy_closure(graph, closure);
     } else {

@@ -42,13 +42,13 @@ static bool is_concerned(const pass *p, uint32_t node, uint8_t flags)
 /* Whether gradients go through the node to its operands. */
 static bool hands_on(const ag_graph *graph, uint32_t node)
 {
-    const uint8_t gate = graph->tags[node].gate;
+    const uint8_t gate = graph->gates[node];
     return gate != AGI_DETACH && agi_gate_forms[gate] != AGI_FORM_COMPARE;
 }
 
 static bool is_constant(const ag_graph *graph, ag_value node)
 {
-    return graph->tags[node.index].gate == AGI_CONSTANT;
+    return graph->gates[node.index] == AGI_CONSTANT;
 }
 
 static void find_span(pass *p, size_t m, const ag_value *roots, size_t n, const ag_value *wrt)
@@ -104,7 +104,7 @@ static void mark_reaching(pass *p, size_t m, const ag_value *roots)
         for (uint32_t k = 0; k < operands.n; k++) {
             if (is_concerned(p, operands.index[k], DEPENDS)) {
                 p->flags[operands.index[k] - p->low] = TAKES_PART;
-                if (p->graph->tags[node].gate != AGI_PROJECT) /* whose scan asks for its adjoint */
+                if (p->graph->gates[node] != AGI_PROJECT) /* whose scan asks for its adjoint */
                     p->count[operands.index[k] - p->low]++;
             }
         }
@@ -121,7 +121,7 @@ static bool allocate_edges(pass *p)
         edges += wanted;
         p->count[place] = 0;
         const uint32_t node = p->low + (uint32_t)place;
-        if (p->graph->tags[node].gate == AGI_CLOSURE &&
+        if (p->graph->gates[node] == AGI_CLOSURE &&
             wanted < 2 * (size_t)p->graph->operands[node].b)
             wanted = 2 * (size_t)p->graph->operands[node].b;
         if (wanted > most)
@@ -212,7 +212,7 @@ static void set_letter(pass *p, agi_letter letter, uint32_t node)
 /* Gates of one, two and three operands, whose letters these are. */
 static void spread_gate(pass *p, uint32_t node, agi_atom upstream, const agi_letter *letters)
 {
-    const uint8_t gate = p->graph->tags[node].gate;
+    const uint8_t gate = p->graph->gates[node];
     uint32_t index[3]; /* the graph's own list moves when nodes are made */
     const agi_list operands = agi_list_operands(p->graph, node);
     for (uint32_t k = 0; k < operands.n; k++) {
@@ -226,7 +226,7 @@ static void spread_gate(pass *p, uint32_t node, agi_atom upstream, const agi_let
 /* Gates over any number of operands. A partner's local gradient is x's with the two exchanged. */
 static void spread_terms(pass *p, uint32_t node, agi_atom upstream, agi_form form)
 {
-    const agi_step *formula = agi_local_formulas[p->graph->tags[node].gate][0];
+    const agi_step *formula = agi_local_formulas[p->graph->gates[node]][0];
     const bool asks_first = agi_asks_first(formula);
     const uint32_t n = p->graph->operands[node].b;
     agi_atom seen = agi_number_atom(0);
@@ -298,7 +298,7 @@ static void spread(pass *p, uint32_t node, ag_value adjoint)
     static const agi_letter two[] = {AGI_LETTER_A, AGI_LETTER_B};
     static const agi_letter three[] = {AGI_LETTER_C, AGI_LETTER_A, AGI_LETTER_B};
     const agi_atom upstream = agi_recall_atom(&p->builder, adjoint.index);
-    const agi_form form = (agi_form)agi_gate_forms[p->graph->tags[node].gate];
+    const agi_form form = (agi_form)agi_gate_forms[p->graph->gates[node]];
     set_letter(p, AGI_LETTER_Y, node);
     switch (form) {
     case AGI_FORM_LEAF:
@@ -359,7 +359,7 @@ static void sweep_down(pass *p)
     for (size_t place = p->span; place-- > 0 && p->graph->status == AG_OK;) {
         if (p->flags[place] != TAKES_PART)
             continue;
-        if (p->graph->tags[p->low + place].gate == AGI_SCAN) {
+        if (p->graph->gates[p->low + place] == AGI_SCAN) {
             spread_scan(p, p->low + (uint32_t)place);
             continue;
         }

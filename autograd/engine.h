@@ -66,11 +66,6 @@ typedef enum agi_form {
 extern const char *const agi_gate_names[AGI_GATE_COUNT];
 extern const uint8_t agi_gate_forms[AGI_GATE_COUNT];
 
-typedef struct agi_tag {
-    uint8_t gate;
-    uint8_t epoch; /* of the last backward pass that gave it a gradient; 0: none yet */
-} agi_tag;
-
 typedef struct agi_operands {
     uint32_t a, b;
 } agi_operands;
@@ -125,7 +120,7 @@ typedef struct agi_memory {
 
 struct ag_graph {
     /* What recording a gate touches. */
-    agi_tag *tags;
+    uint8_t *gates; /* of agi_gate */
     agi_operands *operands;
     ag_real *data;
     uint32_t count;
@@ -136,13 +131,13 @@ struct ag_graph {
     uint32_t newest_from; /* that of the rewind before it which still matters */
     uint32_t leading;     /* so many nodes at the beginning are leaves: walks end there */
 
-    uint32_t tags_capacity, operands_capacity, data_capacity;
+    uint32_t gates_capacity, operands_capacity, data_capacity;
     uint32_t max_nodes;
     ag_real *grad; /* NULL before the first backward */
     uint32_t grad_capacity;
-    uint8_t epoch;      /* of the last backward pass, 0 before the first */
-    uint8_t mark_epoch; /* of the last walk */
-    uint8_t *marks;     /* nodes that the last walk reached; NULL before the first */
+    uint32_t reached_from, reached_to; /* here gates' gradients are the last pass's; elsewhere 0 */
+    uint8_t mark_epoch;                /* of the last walk */
+    uint8_t *marks;                    /* nodes that the last walk reached; NULL before the first */
     uint32_t marks_capacity;
 
     uint32_t *pool; /* operands of gates with three or more */
@@ -270,7 +265,7 @@ ag_status agi_make_room_for(ag_graph *graph, uint64_t nodes, const char *what, s
 static inline ag_value agi_append(ag_graph *graph, agi_gate gate, uint32_t a, uint32_t b, ag_real y)
 {
     const uint32_t index = graph->count++;
-    graph->tags[index] = (agi_tag){(uint8_t)gate, 0};
+    graph->gates[index] = (uint8_t)gate;
     graph->operands[index] = (agi_operands){a, b};
     graph->data[index] = y;
     return (ag_value){graph, index, graph->generation};

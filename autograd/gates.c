@@ -31,7 +31,7 @@ static ag_value append_evaluated(ag_graph *graph, agi_gate gate, agi_operands at
     const ag_value node = agi_append(graph, gate, at.a, at.b, 0);
     graph->data[node.index] = agi_evaluate(graph, node.index);
     if (graph->paused > 0 && agi_gate_forms[gate] != AGI_FORM_COMPARE) {
-        graph->tags[node.index].gate = AGI_CONSTANT;
+        graph->gates[node.index] = AGI_CONSTANT;
         graph->operands[node.index] = (agi_operands){0, 0};
     } else {
         graph->pool_count += operands;
@@ -84,9 +84,13 @@ static inline bool is_ready(const ag_graph *graph)
         RECORD_UNARY(AGI_##name, value)                                                            \
     }
 #define AG_BINARY(name, value, ...)                                                                \
+    static inline ag_real value_##name(ag_real a, ag_real b)                                       \
+    {                                                                                              \
+        return (value);                                                                            \
+    }                                                                                              \
     ag_value ag_##name(ag_value left, ag_value right)                                              \
     {                                                                                              \
-        RECORD_BINARY(AGI_##name, value, node)                                                     \
+        RECORD_BINARY(AGI_##name, value_##name(a, b), node)                                        \
     }
 #define AG_COMPARE(name, value, ...)                                                               \
     bool ag_##name(ag_value left, ag_value right)                                                  \
@@ -184,7 +188,26 @@ static bool check_given(ag_graph *graph, agi_gate gate, agi_form form, const giv
            agi_check_values(graph, name, partners, g->w) == AG_OK;
 }
 
-static ag_value record_terms(agi_gate gate, given g)
+/* Writes operands behind the pool's, and numbers behind the others, where there is room. */
+static AGI_INLINE void write_terms(ag_graph *graph, agi_form form, const given *g)
+{
+    uint32_t *pool = graph->pool + graph->pool_count;
+    if (form == AGI_FORM_NUMBERS) {
+        ag_real *to = graph->numbers + graph->numbers_count;
+        *pool++ = graph->numbers_count;
+        *to++ = g->offset;
+        for (size_t i = 0; i < g->n; i++)
+            to[i] = g->numbers[i];
+    }
+    const uint32_t stride = form == AGI_FORM_VALUES ? 2 : 1;
+    for (size_t i = 0; i < g->n; i++) {
+        pool[i * stride] = g->x[i].index;
+        if (form == AGI_FORM_VALUES)
+            pool[i * stride + 1] = g->w[i].index;
+    }
+}
+
+static AGI_COLD ag_value record_terms_slowly(agi_gate gate, given g)
 {
     const agi_form form = (agi_form)agi_gate_forms[gate];
     ag_graph *graph = find_graph(g.n, g.x);
@@ -197,36 +220,58 @@ static ag_value record_terms(agi_gate gate, given g)
     const uint32_t numbers = form == AGI_FORM_NUMBERS ? n + 1 : 0;
     if (!reserve(graph, gate, g.n, g.x, operands, numbers))
         return agi_null_value(graph);
-    uint32_t *pool = graph->pool + graph->pool_count;
-    if (form == AGI_FORM_NUMBERS) {
-        ag_real *to = graph->numbers + graph->numbers_count;
-        *pool++ = graph->numbers_count;
-        *to++ = g.offset;
-        memcpy(to, g.numbers, n * sizeof(*to));
-    }
-    const uint32_t stride = form == AGI_FORM_VALUES ? 2 : 1;
-    for (size_t i = 0; i < n; i++)
-        pool[i * stride] = g.x[i].index;
-    for (size_t i = 0; i < n && form == AGI_FORM_VALUES; i++)
-        pool[i * stride + 1] = g.w[i].index;
+    write_terms(graph, form, &g);
     return append_evaluated(graph, gate, (agi_operands){graph->pool_count, n}, operands, numbers);
+}
+
+static inline bool are_surely_live(const ag_graph *graph, size_t n, const ag_value *values)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!AGI_LIKELY(agi_is_surely_live(graph, values[i])))
+            return false;
+    return true;
+}
+
+/* Inline in each gate, whose form and fold are constants. What can't be done at once is for the slow
+ * way. */
+static AGI_INLINE ag_value record_terms(agi_gate gate, agi_form form,
+                                        ag_real fold(const ag_graph *, agi_operands), given g)
+{
+    const bool has_w = form == AGI_FORM_VALUES, has_numbers = form == AGI_FORM_NUMBERS;
+    ag_graph *graph = g.n > 0 && g.n <= UINT32_MAX / 4 && g.x != NULL ? g.x[0].graph : NULL;
+    if (graph == NULL || !is_ready(graph) || (has_w && g.w == NULL) ||
+        (has_numbers && g.numbers == NULL))
+        return record_terms_slowly(gate, g);
+    const uint32_t n = (uint32_t)g.n, operands = agi_pooled_count(form, n);
+    const uint32_t numbers = has_numbers ? n + 1 : 0;
+    if (operands > graph->pool_capacity - graph->pool_count ||
+        numbers > graph->numbers_capacity - graph->numbers_count ||
+        !are_surely_live(graph, n, g.x) || (has_w && !are_surely_live(graph, n, g.w)))
+        return record_terms_slowly(gate, g);
+    const agi_operands at = {graph->pool_count, n};
+    write_terms(graph, form, &g);
+    graph->pool_count += operands;
+    graph->numbers_count += numbers;
+    return agi_append(graph, gate, at.a, at.b, fold(graph, at));
 }
 
 #define AG_NARY(name, partner, ...) RECORD_##partner(name)
 #define RECORD_NONE(name)                                                                          \
     ag_value ag_##name(size_t n, const ag_value *x)                                                \
     {                                                                                              \
-        return record_terms(AGI_##name, (given){.n = n, .x = x});                                  \
+        return record_terms(AGI_##name, AGI_FORM_NONE, fold_##name, (given){.n = n, .x = x});      \
     }
 #define RECORD_VALUES(name)                                                                        \
     ag_value ag_##name(size_t n, const ag_value *x, const ag_value *w)                             \
     {                                                                                              \
-        return record_terms(AGI_##name, (given){.n = n, .x = x, .w = w});                          \
+        return record_terms(AGI_##name, AGI_FORM_VALUES, fold_##name,                              \
+                            (given){.n = n, .x = x, .w = w});                                      \
     }
 #define RECORD_NUMBERS(name)                                                                       \
     ag_value ag_##name(size_t n, const ag_real *w, const ag_value *x, ag_real offset)              \
     {                                                                                              \
-        return record_terms(AGI_##name, (given){n, x, NULL, w, offset});                           \
+        return record_terms(AGI_##name, AGI_FORM_NUMBERS, fold_##name,                             \
+                            (given){n, x, NULL, w, offset});                                       \
     }
 #include <wengert/gates.def>
 
@@ -251,22 +296,29 @@ static ag_value record_three(agi_gate gate, const ag_value operands[3])
 
 /* ---- Plain numbers for operands -------------------------------------------------------------- */
 
-static ag_value with_number(ag_value gate(ag_value, ag_value), const char *what, ag_value x,
-                            ag_real number)
+/* The number's node and the gate's, at once where there is room for both. */
+static AGI_INLINE ag_value with_number(agi_gate gate, ag_real value(ag_real, ag_real),
+                                       const char *what, ag_value x, ag_real number)
 {
-    if (x.graph == NULL || agi_check_values(x.graph, what, 1, &x) != AG_OK)
-        return agi_null_value(x.graph);
-    return gate(x, ag_constant(x.graph, number));
+    ag_graph *graph = x.graph;
+    if (AGI_LIKELY(graph != NULL && agi_is_surely_live(graph, x) && is_ready(graph) &&
+                   graph->limit - graph->count > 1)) {
+        const uint32_t constant = agi_append(graph, AGI_CONSTANT, 0, 0, number).index;
+        return agi_append(graph, gate, x.index, constant, value(graph->data[x.index], number));
+    }
+    if (graph == NULL || agi_check_values(graph, what, 1, &x) != AG_OK)
+        return agi_null_value(graph);
+    return record_slowly(gate, 2, x, ag_constant(graph, number));
 }
 
 ag_value ag_scale(ag_value x, ag_real factor)
 {
-    return with_number(ag_mul, "scale", x, factor);
+    return with_number(AGI_mul, value_mul, "scale", x, factor);
 }
 
 ag_value ag_shift(ag_value x, ag_real offset)
 {
-    return with_number(ag_add, "shift", x, offset);
+    return with_number(AGI_add, value_add, "shift", x, offset);
 }
 
 ag_value ag_pow_int(ag_value x, int exponent)
@@ -276,7 +328,7 @@ ag_value ag_pow_int(ag_value x, int exponent)
                    "the exponent has more digits than a float");
         return agi_null_value(x.graph);
     }
-    return with_number(ag_pow, "pow_int", x, (ag_real)exponent);
+    return with_number(AGI_pow, value_pow, "pow_int", x, (ag_real)exponent);
 }
 
 /* ---- Evaluating again ------------------------------------------------------------------------ */
@@ -285,7 +337,7 @@ ag_real agi_evaluate(ag_graph *graph, uint32_t index)
 {
     const ag_real *data = graph->data;
     const agi_operands at = graph->operands[index];
-    switch ((agi_gate)graph->tags[index].gate) {
+    switch ((agi_gate)graph->gates[index]) {
     case AGI_VARIABLE:
     case AGI_CONSTANT:
         return data[index];
@@ -302,11 +354,9 @@ ag_real agi_evaluate(ag_graph *graph, uint32_t index)
         const ag_real x = data[at.a];                                                              \
         return (value);                                                                            \
     }
-#define AG_BINARY(name, value, ...)                                                                \
-    case AGI_##name: {                                                                             \
-        const ag_real a = data[at.a], b = data[at.b];                                              \
-        return (value);                                                                            \
-    }
+#define AG_BINARY(name, ...)                                                                       \
+    case AGI_##name:                                                                               \
+        return value_##name(data[at.a], data[at.b]);
 #define AG_TERNARY(name, value, ...)                                                               \
     case AGI_##name: {                                                                             \
         const uint32_t *three = graph->pool + at.a;                                                \

@@ -313,13 +313,12 @@ ag_status ag_gradcheck(ag_function f, void *context, size_t n, const ag_real *at
 
 /* ---- A recorded root ------------------------------------------------------------------------- */
 
-/* What the check changes: values, gradients, and the epochs that tell which gradients count. */
+/* What the check changes: values, gradients, and which of them count. */
 typedef struct snapshot {
     ag_real *data;
     ag_real *grad;
-    uint8_t *epochs;
     uint32_t count;
-    uint8_t epoch;
+    uint32_t reached_from, reached_to;
     bool check;
 } snapshot;
 
@@ -330,28 +329,27 @@ typedef struct rooted {
 
 static void release_snapshot(ag_graph *graph, snapshot *s)
 {
-    agi_release(graph, s->epochs, s->count);
     agi_release(graph, s->grad, s->count * sizeof(ag_real));
     agi_release(graph, s->data, s->count * sizeof(ag_real));
 }
 
 static ag_status take_snapshot(ag_graph *graph, snapshot *s)
 {
-    *s = (snapshot){.count = graph->count, .epoch = graph->epoch, .check = graph->check};
+    *s = (snapshot){.count = graph->count,
+                    .reached_from = graph->reached_from,
+                    .reached_to = graph->reached_to,
+                    .check = graph->check};
     const size_t size = s->count * sizeof(ag_real);
     if (agi_reserve_grad(graph, s->count) != AG_OK || agi_reserve_marks(graph, s->count) != AG_OK)
         return graph->status;
     s->data = (ag_real *)agi_resize(graph, NULL, 0, size);
     s->grad = (ag_real *)agi_resize(graph, NULL, 0, size);
-    s->epochs = (uint8_t *)agi_resize(graph, NULL, 0, s->count);
-    if (s->data == NULL || s->grad == NULL || s->epochs == NULL) {
+    if (s->data == NULL || s->grad == NULL) {
         release_snapshot(graph, s);
         return agi_fail_memory(graph, "ag_gradcheck_root");
     }
     memcpy(s->data, graph->data, size);
     memcpy(s->grad, graph->grad, size);
-    for (uint32_t i = 0; i < s->count; i++)
-        s->epochs[i] = graph->tags[i].epoch;
     return AG_OK;
 }
 
@@ -360,14 +358,13 @@ static void restore_snapshot(ag_graph *graph, snapshot *s, ag_value root)
     const size_t size = s->count * sizeof(ag_real);
     memcpy(graph->data, s->data, size);
     memcpy(graph->grad, s->grad, size);
-    for (uint32_t i = 0; i < s->count; i++)
-        graph->tags[i].epoch = s->epochs[i];
-    graph->epoch = s->epoch;
+    graph->reached_from = s->reached_from;
+    graph->reached_to = s->reached_to;
     graph->check = s->check;
     release_snapshot(graph, s);
     /* closures remember what forward saw */
     for (uint32_t i = 0; i <= root.index; i++)
-        if (graph->tags[i].gate == AGI_CLOSURE && agi_is_marked(graph, i))
+        if (graph->gates[i] == AGI_CLOSURE && agi_is_marked(graph, i))
             (void)agi_evaluate_closure(graph, i);
 }
 
@@ -393,9 +390,6 @@ static ag_status check_rooted(const rooted *r, checker *c, size_t n, ag_gradchec
     ag_status status = ag_forward(r->root);
     if (status != AG_OK)
         return status;
-    for (uint32_t i = 0; i < graph->count; i++)
-        graph->tags[i].epoch = 0;
-    graph->epoch = 0;
     ag_zero_grad(graph);
     status = ag_backward(r->root);
     if (status != AG_OK)
@@ -435,7 +429,7 @@ ag_status ag_gradcheck_root(ag_value root, size_t n, const ag_value *leaves,
     if (agi_check_values(graph, what, n, leaves) != AG_OK)
         return graph->status;
     for (size_t i = 0; i < n; i++)
-        if (graph->tags[leaves[i].index].gate != AGI_VARIABLE)
+        if (graph->gates[leaves[i].index] != AGI_VARIABLE)
             return agi_refuse(graph, AG_NOT_A_LEAF, what, 1, &leaves[i],
                               "not a variable, so it has no gradient to check");
     rooted r = {root, leaves};

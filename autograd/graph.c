@@ -12,7 +12,7 @@
  * backward pass can run out before max_nodes; the rest is for operand lists, names and closures. */
 static bool partition(ag_graph *graph, uint32_t wanted)
 {
-    const size_t node = sizeof(agi_tag) + sizeof(agi_operands) + 2 * sizeof(ag_real) + 1;
+    const size_t node = sizeof(*graph->gates) + sizeof(agi_operands) + 2 * sizeof(ag_real) + 1;
     const size_t room = agi_arena_largest(graph->memory.arena);
     size_t nodes = wanted != 0 ? wanted : room / 4 * 3 / node;
     if (nodes == 0 || nodes > AGI_MAX_NODES)
@@ -20,7 +20,8 @@ static bool partition(ag_graph *graph, uint32_t wanted)
     const uint32_t n = (uint32_t)nodes;
     graph->max_nodes = n;
     if (n == 0 ||
-        agi_grow(graph, (void **)&graph->tags, sizeof(agi_tag), &graph->tags_capacity, n, n) ||
+        agi_grow(graph, (void **)&graph->gates, sizeof(*graph->gates), &graph->gates_capacity, n,
+                 n) ||
         agi_grow(graph, (void **)&graph->operands, sizeof(agi_operands), &graph->operands_capacity,
                  n, n) ||
         agi_grow(graph, (void **)&graph->data, sizeof(ag_real), &graph->data_capacity, n, n) ||
@@ -70,7 +71,7 @@ void ag_graph_free(ag_graph *graph)
     agi_drop_closures(graph, 0);
     agi_drop_scans(graph, 0);
     agi_drop_names(graph, 0);
-    agi_release(graph, graph->tags, graph->tags_capacity * sizeof(agi_tag));
+    agi_release(graph, graph->gates, graph->gates_capacity);
     agi_release(graph, graph->operands, graph->operands_capacity * sizeof(agi_operands));
     agi_release(graph, graph->data, graph->data_capacity * sizeof(ag_real));
     agi_release(graph, graph->grad, graph->grad_capacity * sizeof(ag_real));
@@ -192,6 +193,8 @@ ag_status ag_graph_rewind(ag_graph *graph, ag_mark mark)
     graph->count = mark.index;
     if (graph->leading > mark.index)
         graph->leading = mark.index;
+    if (graph->reached_to > mark.index)
+        graph->reached_to = mark.index;
     graph->pool_count = mark.operands;
     graph->numbers_count = mark.numbers;
     remember_rewind(graph, mark.index);
@@ -222,8 +225,8 @@ ag_status agi_make_room_for(ag_graph *graph, uint64_t nodes, const char *what, s
                        (unsigned long)max);
         return agi_refuse(graph, AG_TOO_MANY_NODES, what, n, operands, reason);
     }
-    if (agi_grow(graph, (void **)&graph->tags, sizeof(agi_tag), &graph->tags_capacity, needed,
-                 max) ||
+    if (agi_grow(graph, (void **)&graph->gates, sizeof(*graph->gates), &graph->gates_capacity,
+                 needed, max) ||
         agi_grow(graph, (void **)&graph->operands, sizeof(agi_operands), &graph->operands_capacity,
                  needed, max) ||
         agi_grow(graph, (void **)&graph->data, sizeof(ag_real), &graph->data_capacity, needed,
@@ -314,12 +317,11 @@ ag_real ag_grad(ag_value x)
     if (!can_read(x, "ag_grad"))
         return (ag_real)NAN;
     const ag_graph *graph = x.graph;
-    const agi_tag tag = graph->tags[x.index];
-    if (x.index >= graph->grad_capacity || tag.gate == AGI_CONSTANT)
+    const uint8_t gate = graph->gates[x.index];
+    if (x.index >= graph->grad_capacity || gate == AGI_CONSTANT)
         return 0;
-    if (tag.gate == AGI_VARIABLE || (tag.epoch != 0 && tag.epoch == graph->epoch))
-        return graph->grad[x.index];
-    return 0;
+    const bool reached = x.index >= graph->reached_from && x.index < graph->reached_to;
+    return gate == AGI_VARIABLE || reached ? graph->grad[x.index] : 0;
 }
 
 ag_status ag_set(ag_value leaf, ag_real data)
@@ -330,7 +332,7 @@ ag_status ag_set(ag_value leaf, ag_real data)
     const ag_status status = agi_check_values(graph, "ag_set", 1, &leaf);
     if (status != AG_OK)
         return status;
-    if (agi_gate_forms[graph->tags[leaf.index].gate] != AGI_FORM_LEAF)
+    if (agi_gate_forms[graph->gates[leaf.index]] != AGI_FORM_LEAF)
         return agi_refuse(graph, AG_NOT_A_LEAF, "ag_set", 1, &leaf,
                           "only a variable or a constant can be set");
     graph->data[leaf.index] = data;

@@ -85,7 +85,7 @@ static ag_status flag_inputs(extraction *e, const part *inputs, uint8_t flag)
     (void)snprintf(what, sizeof(what), "compile, %s", inputs->what);
     for (size_t i = 0; i < inputs->n; i++) {
         const ag_value x = inputs->values[i];
-        if (e->graph->tags[x.index].gate != AGI_VARIABLE)
+        if (e->graph->gates[x.index] != AGI_VARIABLE)
             return agi_refuse(e->graph, AG_INVALID_ARGUMENT, what, 1, &x,
                               "an input has to be a variable");
         if (e->flags[x.index] != 0)
@@ -98,7 +98,7 @@ static ag_status flag_inputs(extraction *e, const part *inputs, uint8_t flag)
 
 static bool compares(const ag_graph *graph, uint32_t node)
 {
-    const agi_form form = (agi_form)agi_gate_forms[graph->tags[node].gate];
+    const agi_form form = (agi_form)agi_gate_forms[graph->gates[node]];
     return form == AGI_FORM_COMPARE ||
            (form == AGI_FORM_SCAN && agi_has_comparisons(agi_scan_at(graph, node)));
 }
@@ -141,7 +141,7 @@ static void flag_needed(extraction *e, const part parts[PARTS])
         const agi_list operands = agi_list_operands(graph, i);
         for (uint32_t k = 0; k < operands.n; k++)
             e->flags[operands.index[k]] |= NEEDED;
-        if (graph->tags[i].gate == AGI_SCAN)
+        if (graph->gates[i] == AGI_SCAN)
             flag_outputs_of_scan(e, i);
     }
 }
@@ -184,7 +184,7 @@ static ag_status measure(extraction *e, extent *size)
         if (!(e->flags[i] & NEEDED))
             continue;
         e->to[i] = size->nodes++;
-        const uint8_t gate = graph->tags[i].gate;
+        const uint8_t gate = graph->gates[i];
         const agi_form form = (agi_form)agi_gate_forms[gate];
         const uint32_t b = graph->operands[i].b;
         size->constants += gate == AGI_CONSTANT;
@@ -215,7 +215,8 @@ static ag_status measure(extraction *e, extent *size)
 static ag_status reserve_copy(ag_graph *source, extent size)
 {
     const uint32_t n = size.nodes;
-    if (agi_grow(source, (void **)&source->tags, sizeof(agi_tag), &source->tags_capacity, n, n) ||
+    if (agi_grow(source, (void **)&source->gates, sizeof(*source->gates), &source->gates_capacity,
+                 n, n) ||
         agi_grow(source, (void **)&source->operands, sizeof(agi_operands),
                  &source->operands_capacity, n, n) ||
         agi_grow(source, (void **)&source->data, sizeof(ag_real), &source->data_capacity, n, n) ||
@@ -270,7 +271,7 @@ static void copy_nodes(const extraction *e, ag_graph *source)
             continue;
         const uint32_t pool = source->pool_count;
         agi_operands at = graph->operands[i];
-        const agi_form form = (agi_form)agi_gate_forms[graph->tags[i].gate];
+        const agi_form form = (agi_form)agi_gate_forms[graph->gates[i]];
         if (form == AGI_FORM_UNARY || form == AGI_FORM_BINARY || form == AGI_FORM_COMPARE) {
             at.a = e->to[at.a];
             at.b = form == AGI_FORM_UNARY ? 0 : e->to[at.b];
@@ -280,7 +281,7 @@ static void copy_nodes(const extraction *e, ag_graph *source)
             copy_list(e, source, i, form);
             at.a = pool;
         }
-        (void)agi_append(source, (agi_gate)graph->tags[i].gate, at.a, at.b, graph->data[i]);
+        (void)agi_append(source, (agi_gate)graph->gates[i], at.a, at.b, graph->data[i]);
     }
 }
 
@@ -312,10 +313,9 @@ static ag_status describe_comparison(agi_code *code, const extraction *e, uint32
         names[k] = agi_name_of(graph, operand);
         names[k] = names[k] != NULL ? names[k] : numbers[k];
     }
-    const size_t length =
-        (size_t)snprintf(text, sizeof(text), "%s(%.40s, %.40s)",
-                         agi_gate_names[graph->tags[node].gate], names[0], names[1]) +
-        1;
+    const size_t length = (size_t)snprintf(text, sizeof(text), "%s(%.40s, %.40s)",
+                                           agi_gate_names[graph->gates[node]], names[0], names[1]) +
+                          1;
     if (agi_memory_grow(code->memory, (void **)&code->texts, 1, &code->texts_capacity,
                         (uint64_t)code->texts_count + length, UINT32_MAX) ||
         agi_memory_grow(code->memory, (void **)&code->comparisons, sizeof(*code->comparisons),
@@ -387,7 +387,7 @@ static ag_status write_code(agi_code *code, const extraction *e, ag_graph *sourc
         if (!(e->flags[from] & NEEDED))
             continue;
         const uint32_t i = code->count++;
-        const uint8_t gate = source->tags[i].gate;
+        const uint8_t gate = source->gates[i];
         code->ops[i] = gate;
         code->at[i] = source->operands[i];
         if (gate == AGI_SCAN) {
@@ -466,9 +466,9 @@ static ag_status build(extraction *e, const part parts[PARTS], agi_code *code, a
 static uint32_t find_end_of_scan(const ag_graph *graph, uint32_t end)
 {
     uint32_t last = end - 1;
-    if (end > 0 && graph->tags[last].gate == AGI_PROJECT)
+    if (end > 0 && graph->gates[last] == AGI_PROJECT)
         last = graph->operands[last].a;
-    return end > 0 && graph->tags[last].gate == AGI_SCAN
+    return end > 0 && graph->gates[last] == AGI_SCAN
                ? last + 1 + agi_scan_at(graph, last)->output_count
                : end;
 }

@@ -405,7 +405,7 @@ uint32_t *agi_reserve_scan(ag_graph *graph, const char *what, const agi_scanned 
 static void freeze(ag_graph *graph, uint32_t first)
 {
     for (uint32_t i = first; i < graph->count; i++) {
-        graph->tags[i].gate = AGI_CONSTANT;
+        graph->gates[i] = AGI_CONSTANT;
         graph->operands[i] = (agi_operands){0, 0};
     }
 }

@@ -41,7 +41,7 @@ static bool copy_graph(ag_graph *to, const ag_graph *from)
 {
 #define COPY(array, n, capacity)                                                                   \
     copy_array(to, (void **)&to->array, from->array, sizeof(*from->array), n, &to->capacity)
-    if (!COPY(tags, from->count, tags_capacity) ||
+    if (!COPY(gates, from->count, gates_capacity) ||
         !COPY(operands, from->count, operands_capacity) ||
         !COPY(data, from->count, data_capacity) || !COPY(pool, from->pool_count, pool_capacity) ||
         !COPY(numbers, from->numbers_count, numbers_capacity) ||
@@ -66,8 +66,8 @@ static bool copy_graph(ag_graph *to, const ag_graph *from)
 static void drop_comparisons(ag_graph *graph)
 {
     for (uint32_t i = 0; i < graph->count; i++)
-        if (agi_gate_forms[graph->tags[i].gate] == AGI_FORM_COMPARE) {
-            graph->tags[i].gate = AGI_CONSTANT;
+        if (agi_gate_forms[graph->gates[i]] == AGI_FORM_COMPARE) {
+            graph->gates[i] = AGI_CONSTANT;
             graph->operands[i] = (agi_operands){0, 0};
         }
     for (uint32_t i = 0; i < graph->scans_count; i++)
@@ -249,7 +249,7 @@ static ag_status copy_names(ag_graph *to, const ag_graph *from)
 {
     ag_status status = AG_OK;
     for (uint32_t i = 0; i < from->count && status == AG_OK; i++) {
-        if (agi_gate_forms[from->tags[i].gate] != AGI_FORM_COMPARE)
+        if (agi_gate_forms[from->gates[i]] != AGI_FORM_COMPARE)
             continue;
         const uint32_t operands[] = {from->operands[i].a, from->operands[i].b};
         for (int k = 0; k < 2 && status == AG_OK; k++) {

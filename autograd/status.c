@@ -100,7 +100,7 @@ void agi_set_details(ag_error_details *details, ag_status status, const char *fo
 
 void agi_update_limit(ag_graph *graph)
 {
-    uint32_t room = graph->tags_capacity;
+    uint32_t room = graph->gates_capacity;
     if (room > graph->operands_capacity)
         room = graph->operands_capacity;
     if (room > graph->data_capacity)

@@ -189,7 +189,7 @@ void agi_put_gate(agi_printer *printer, const agi_trace *trace, uint32_t place, 
 {
     const ag_graph *graph = trace->graph;
     const uint32_t node = trace->nodes[place];
-    const agi_form form = (agi_form)agi_gate_forms[graph->tags[node].gate];
+    const agi_form form = (agi_form)agi_gate_forms[graph->gates[node]];
     const agi_list operands = agi_list_operands(graph, node);
     agi_put(printer, ag_gate_name(agi_value(trace->graph, node)));
     if (form == AGI_FORM_LEAF || operands.n > most)
@@ -234,7 +234,7 @@ static void put_letter(agi_printer *printer, const agi_trace *trace, uint32_t pl
 {
     const ag_graph *graph = trace->graph;
     const uint32_t node = trace->nodes[place];
-    const agi_form form = (agi_form)agi_gate_forms[graph->tags[node].gate];
+    const agi_form form = (agi_form)agi_gate_forms[graph->gates[node]];
     const uint32_t *operands = agi_list_operands(graph, node).index;
     const uint32_t first = form == AGI_FORM_TERNARY ? 1 : 0; /* a's place */
     switch (letter) {

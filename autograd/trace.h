@@ -29,7 +29,7 @@ void agi_release_trace(agi_trace *trace);
 
 static inline uint8_t agi_gate_at(const agi_trace *trace, uint32_t place)
 {
-    return trace->graph->tags[trace->nodes[place]].gate;
+    return trace->graph->gates[trace->nodes[place]];
 }
 
 static inline agi_list agi_operands_at(const agi_trace *trace, uint32_t place)
@@ -40,7 +40,7 @@ static inline agi_list agi_operands_at(const agi_trace *trace, uint32_t place)
 /* Whether an edge carries a gradient to this operand. A scan has none of its own. */
 static inline bool agi_takes_gradient(const agi_trace *trace, uint32_t operand)
 {
-    const uint8_t gate = trace->graph->tags[operand].gate;
+    const uint8_t gate = trace->graph->gates[operand];
     return gate != AGI_CONSTANT && gate != AGI_SCAN;
 }
 

@@ -13,7 +13,7 @@
 agi_list agi_list_operands(const ag_graph *graph, uint32_t index)
 {
     const agi_operands *at = &graph->operands[index];
-    switch ((agi_form)agi_gate_forms[graph->tags[index].gate]) {
+    switch ((agi_form)agi_gate_forms[graph->gates[index]]) {
     case AGI_FORM_LEAF:
         return (agi_list){NULL, 0};
     case AGI_FORM_UNARY:
@@ -46,7 +46,7 @@ const char *ag_gate_name(ag_value x)
     if (!is_node(x))
         return "null";
     const ag_graph *graph = x.graph;
-    const uint8_t gate = graph->tags[x.index].gate;
+    const uint8_t gate = graph->gates[x.index];
     if (gate == AGI_CLOSURE)
         return graph->applied[graph->pool[graph->operands[x.index].a]].closure.name;
     if (gate == AGI_SCAN && agi_scan_at(graph, x.index)->state_count == 0 &&
@@ -90,7 +90,7 @@ ag_status agi_reserve_marks(ag_graph *graph, uint32_t count)
 
 static bool has_comparison(const ag_graph *graph, uint32_t index)
 {
-    const agi_form form = (agi_form)agi_gate_forms[graph->tags[index].gate];
+    const agi_form form = (agi_form)agi_gate_forms[graph->gates[index]];
     return form == AGI_FORM_COMPARE ||
            (form == AGI_FORM_SCAN && agi_has_comparisons(agi_scan_at(graph, index)));
 }
@@ -120,10 +120,10 @@ ag_status agi_mark_reaching_any(ag_graph *graph, size_t n, const ag_value *roots
     for (uint32_t i = top + 1; i-- > graph->leading;) {
         if (walk == AGI_WALK_COMPARISONS && has_comparison(graph, i))
             marks[i] = epoch;
-        if (marks[i] != epoch || (walk == AGI_WALK_GRADIENT && graph->tags[i].gate == AGI_DETACH))
+        if (marks[i] != epoch || (walk == AGI_WALK_GRADIENT && graph->gates[i] == AGI_DETACH))
             continue;
         const agi_list operands = agi_list_operands(graph, i);
-        const bool choosy = walk == AGI_WALK_TAKEN && graph->tags[i].gate != AGI_CLOSURE;
+        const bool choosy = walk == AGI_WALK_TAKEN && graph->gates[i] != AGI_CLOSURE;
         const uint32_t first = choosy ? agi_first_largest(graph, i) : 0;
         for (uint32_t k = 0; k < operands.n; k++) {
             bool taken = true;
@@ -161,7 +161,7 @@ ag_status agi_refuse_node(ag_graph *graph, ag_status status, uint32_t index, con
         ENOUGH = 4 /* more than a message shows */
     };
     ag_value values[ENOUGH];
-    if (graph->tags[index].gate == AGI_PROJECT)
+    if (graph->gates[index] == AGI_PROJECT)
         index = graph->operands[index].a;
     const agi_list operands = agi_list_operands(graph, index);
     size_t n = 0;
@@ -205,7 +205,7 @@ ag_status ag_forward(ag_value root)
     for (uint32_t i = graph->leading; i <= root.index; i++) {
         if (!agi_is_marked(graph, i))
             continue;
-        if (graph->tags[i].gate == AGI_SCAN) {
+        if (graph->gates[i] == AGI_SCAN) {
             agi_branch found;
             if (agi_scan_at(graph, i)->work->evaluate(graph, i, &found) == AG_BRANCH &&
                 branch == AGI_NO_INDEX) {
@@ -215,7 +215,7 @@ ag_status ag_forward(ag_value root)
             continue;
         }
         const ag_real y = agi_evaluate(graph, i);
-        if (agi_gate_forms[graph->tags[i].gate] != AGI_FORM_COMPARE)
+        if (agi_gate_forms[graph->gates[i]] != AGI_FORM_COMPARE)
             graph->data[i] = y;
         else if (y != graph->data[i] && branch == AGI_NO_INDEX)
             branch = i;

@@ -171,7 +171,7 @@ static inline bool is_exact(const ag_graph *graph, uint32_t node, const double *
         AGI_DETACH, AGI_select,  AGI_max,           AGI_min,      AGI_abs,  AGI_relu,
         AGI_max_of, AGI_is_less, AGI_is_less_equal, AGI_is_equal, AGI_step, AGI_sign,
     };
-    const uint8_t op = graph->tags[node].gate;
+    const uint8_t op = graph->gates[node];
     if (op == AGI_VARIABLE || op == AGI_CONSTANT)
         return graph->data[node] == 0;
     for (size_t i = 0; i < sizeof(exact) / sizeof(*exact); i++)
@@ -208,7 +208,7 @@ static inline double carry_error(ag_graph *graph, uint32_t node, uint32_t operan
 static inline bool looks_at(const ag_graph *graph, uint32_t node, uint32_t k)
 {
     const uint32_t first = *agi_list_operands(graph, node).index;
-    const uint8_t op = graph->tags[node].gate;
+    const uint8_t op = graph->gates[node];
     if (op == AGI_select)
         return k == 0 || (k == 1) == (graph->data[first] != 0);
     return (op != AGI_chain && op != AGI_couple) || k == 0 || graph->data[first] != 0;
@@ -230,7 +230,7 @@ static inline bool is_too_narrow(ag_graph *graph, uint32_t node)
  * same node. (One of them alone, moved by its error, seldom meets the other.) */
 static inline bool is_close_comparison(const ag_graph *graph, uint32_t node, const double *bounds)
 {
-    const uint8_t op = graph->tags[node].gate;
+    const uint8_t op = graph->gates[node];
     if (op != AGI_is_less && op != AGI_is_less_equal && op != AGI_is_equal)
         return false;
     const agi_operands at = graph->operands[node];
@@ -242,7 +242,7 @@ static inline bool is_close_comparison(const ag_graph *graph, uint32_t node, con
 static inline double bound_error(ag_graph *graph, uint32_t node, const double *bounds,
                                  double tolerance)
 {
-    const uint8_t op = graph->tags[node].gate;
+    const uint8_t op = graph->gates[node];
     const agi_list operands = agi_list_operands(graph, node);
     const double y = (double)graph->data[node], own = tolerance / 4;
     const double least = tolerance > TOLERANCE_DOUBLE ? 0x1p-120 : 0x1p-1000;
@@ -266,7 +266,7 @@ static inline double bound_error(ag_graph *graph, uint32_t node, const double *b
         const bool exponent = op == AGI_pow && k == 1;
         if (exponent && fabs(x) > 0x1p24) /* even and odd are not the same in a float */
             return (double)INFINITY;
-        if (graph->tags[operands.index[k]].gate != AGI_CONSTANT || !exponent)
+        if (graph->gates[operands.index[k]] != AGI_CONSTANT || !exponent)
             error = fmax(error, own * fabs(x)); /* an exponent is what it is */
         /* both factors off */
         const bool has_partner = op == AGI_mul || op == AGI_dot;
@@ -316,7 +316,7 @@ static inline bool has_close_comparison(const problem *p, const double *bounds)
 {
     const ag_graph *graph = p->graph;
     for (uint32_t i = 0; i < p->root.index; i++) {
-        if (agi_gate_forms[graph->tags[i].gate] != AGI_FORM_COMPARE)
+        if (agi_gate_forms[graph->gates[i]] != AGI_FORM_COMPARE)
             continue;
         const agi_operands at = graph->operands[i];
         const double a = (double)graph->data[at.a], b = (double)graph->data[at.b];

@@ -410,9 +410,8 @@ static void test_only_what_reaches_the_root(void **state)
 
 /* ---- Many passes ----------------------------------------------------------------------------- */
 
-/* "Visited" is a byte that counts passes: what an old pass left must not look like this one's when
- * the count begins anew. */
-static void test_passes_beyond_the_epoch(void **state)
+/* What an old pass left must not look like this one's, however many there were in between. */
+static void test_many_passes(void **state)
 {
     (void)state;
     for (int between = 250; between <= 260; between++) {
@@ -496,7 +495,7 @@ static void test_nodes_after_a_rewind(void **state)
     (void)state;
     const ag_value x = variable(2);
     const ag_mark mark = ag_graph_mark(graph);
-    for (int round = 0; round < 600; round++) { /* beyond the epoch, too */
+    for (int round = 0; round < 600; round++) {
         const ag_value leaf = variable(5);
         assert_same(ag_grad(leaf), 0);
         const ag_value y = ag_mul(x, leaf);
@@ -1026,7 +1025,7 @@ int main(void)
         TEST(custom_gate_is_not_asked_about_zero),
         TEST(each_node_once),
         TEST(only_what_reaches_the_root),
-        TEST(passes_beyond_the_epoch),
+        TEST(many_passes),
         TEST(walks_beyond_the_epoch),
         TEST(nodes_made_after_backward),
         TEST(leaves_made_after_backward),

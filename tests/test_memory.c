@@ -419,9 +419,9 @@ static void test_bytes_of_a_node(void **state)
         y = ag_add(y, x);
     assert_int_equal(ag_error(graph), AG_OK);
     assert_int_equal(ag_backward(y), AG_OK);
-    assert_int_equal(ag_graph_bytes(graph) - empty, n * (10 + 2 * sizeof(ag_real)));
+    assert_int_equal(ag_graph_bytes(graph) - empty, n * (9 + 2 * sizeof(ag_real)));
     assert_int_equal(ag_forward(y), AG_OK);
-    assert_int_equal(ag_graph_bytes(graph) - empty, n * (11 + 2 * sizeof(ag_real)));
+    assert_int_equal(ag_graph_bytes(graph) - empty, n * (10 + 2 * sizeof(ag_real)));
     ag_graph_free(graph);
 }
 

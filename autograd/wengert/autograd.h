@@ -136,8 +136,8 @@ AG_API void ag_graph_free(ag_graph *graph);
 /* The number of nodes: leaves, gates, constants made on the way (ag_scale(x, 2) is two nodes). */
 AG_API size_t ag_graph_count(const ag_graph *graph);
 
-/* Bytes the graph holds now, all of it but what allocators add to a block. A node costs 26, its
- * gradient included (float: 18), plus what grew ahead; 27 once something has walked the graph
+/* Bytes the graph holds now, all of it but what allocators add to a block. A node costs 25, its
+ * gradient included (float: 17), plus what grew ahead; 26 once something has walked the graph
  * (ag_forward, ag_explain). */
 AG_API size_t ag_graph_bytes(const ag_graph *graph);
 
