@@ -173,11 +173,13 @@ void agi_put_c_parameters(agi_text *text, const agi_c_unit *unit, uint32_t uses)
 void agi_put_c_name(agi_text *text, const agi_c_unit *unit, const agi_c_section *section,
                     uint32_t function);
 
-/* native_section.c: whether an instruction of a program's own code is left to the interpreter; and
- * that. */
+/* native_section.c: whether an instruction of a program's own code is left to the interpreter; that,
+ * or (goes_on) it is part of a streak over lanes whose first instruction has been left; and whether
+ * that is. */
 struct agi_c_writer;
 bool agi_is_left(const struct agi_c_writer *w, const agi_instruction *at);
-void agi_leave(struct agi_c_writer *w, const agi_instruction *at);
+void agi_leave(struct agi_c_writer *w, const agi_instruction *at, bool goes_on);
+bool agi_is_streak_left(const agi_instruction *first);
 bool agi_is_scan_left(agi_c_mode mode, const agi_scan_step *scan);
 
 /* c_flow.c: whether chain can be a product in the body of a program's own code, and where to look for

@@ -404,9 +404,15 @@ static void put_section(agi_c_unit *unit, agi_c_section *section, agi_text *out,
     for (uint32_t i = 0; i < section->section->slots; i++)
         section->holds[i] = AGI_NO_INDEX;
     agi_c_renew_doubts(section);
+    const agi_instruction *streak = NULL; /* the one at work, or the last */
     for (uint32_t i = 0; i < section->section->count && !unit->file->failed; i++) {
         const agi_instruction *at = &section->section->instructions[i];
-        const bool is_left = unit->mode != AGI_C_FILE && agi_is_left(&w, at);
+        if (unit->mode == AGI_C_ALL_LANES && agi_is_streak_left(at))
+            streak = at;
+        const bool goes_on =
+            streak != NULL && at != streak && at < streak + agi_count_streak(streak);
+        const bool is_left =
+            goes_on || at == streak || (unit->mode != AGI_C_FILE && agi_is_left(&w, at));
         if (is_left && unit->mode == AGI_C_ALL_LANES)
             agi_c_close(&w);
         else
@@ -419,7 +425,7 @@ static void put_section(agi_c_unit *unit, agi_c_section *section, agi_text *out,
         if (is_left || !keeps_loop(at))
             agi_c_end_loop(&w);
         if (is_left)
-            agi_leave(&w, at);
+            agi_leave(&w, at, goes_on);
         else
             put_instruction(&w, at);
     }

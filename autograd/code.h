@@ -367,6 +367,8 @@ typedef struct agi_instruction {
     uint32_t more;   /* AFFINE, OUTER, SCAN, closures and gates over any number: which record;
                         PRODUCTS: the first of its factors; comparisons: the text */
     uint32_t terms;  /* PRODUCTS: how many factors */
+    uint32_t streak; /* of the instructions behind it, so many go on with it (streaks.c) */
+    uint32_t sum;    /* which term of the PRODUCTS behind these, plus 1, adds up their results */
 } agi_instruction;
 
 /* Operands of a scan that lie side by side, n of them, at each step `step` further; or one, which is
@@ -476,6 +478,11 @@ typedef struct agi_records {
     uint32_t texts_count, texts_capacity;
 } agi_records;
 
+enum {
+    AGI_MOST_LANES = 64, /* of a block */
+    AGI_TERMS_FOUND = 16 /* of an AGI_OP_PRODUCTS, that are found once for all vectors */
+};
+
 /* Of an AGI_OP_PRODUCTS; NULL where there are none. */
 static inline const agi_factors *agi_factors_of(const agi_records *records,
                                                 const agi_instruction *products)
@@ -544,6 +551,23 @@ ag_status agi_share_exponentials(agi_code *code);
 ag_status agi_collect_products(agi_code *code);
 /* schedule.c: recovers structure and makes instructions. plain: one for each gate. */
 ag_status agi_schedule(const agi_code *code, bool plain, ag_program *program);
+
+/* streaks.c: which instructions are one loop over lanes, and how many are with this one; 1: none but
+ * itself. */
+void agi_find_streaks(const ag_program *program, agi_section *section);
+
+static inline uint32_t agi_count_streak(const agi_instruction *first)
+{
+    return 1 + first->streak + (first->sum > 0);
+}
+
+/* Whether each result of a streak is a product of the one before it, with this operand. */
+static inline bool agi_carries(const agi_instruction *first, uint32_t operand)
+{
+    return first->streak > 0 &&
+           (first->op == AGI_mul || (first->op == AGI_chain && operand == 0)) &&
+           first[1].x[operand].space == AGI_SLOTS && first[1].x[operand].at == first[0].out;
+}
 
 /* single.c: the steps of one of its sections; constants are added to. */
 ag_status agi_write_steps(ag_program *program, agi_section *section);

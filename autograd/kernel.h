@@ -203,9 +203,15 @@ void AGI_KERNEL(sums)(const agi_instruction *instruction, agi_frame *frame);
 void AGI_KERNEL(lanes)(const agi_instruction *instruction, agi_frame *frame);
 /* kernel_gates.c: gates of the table with at most three operands, comparisons */
 void AGI_KERNEL(gate)(const agi_instruction *instruction, agi_frame *frame);
+/* the same with lanes, and what goes on with it */
+void AGI_KERNEL(streak)(const agi_instruction *first, agi_frame *frame);
 /* kernel_terms.c: sums of products, folds, closures; and f's products but for its factor, with p and
  * q where the first ones are, for an element of a single lane */
 void AGI_KERNEL(terms)(const agi_instruction *instruction, agi_frame *frame);
+/* a sum of products, of one element with lanes, to which these numbers were added already: what the
+ * t-th factors give but for `left` of the products */
+void AGI_KERNEL(rest)(const agi_instruction *instruction, agi_frame *frame, const num *begun,
+                      size_t t, uint32_t left);
 num AGI_KERNEL(dot)(const agi_factors *f, const num *p, const num *q);
 /* kernel_single.c: a section's steps */
 void AGI_KERNEL(single)(const agi_section *section, agi_frame *frame);

@@ -15,6 +15,10 @@ void AGI_KERNEL(instruction)(const agi_instruction *instruction, agi_frame *fram
         AGI_KERNEL(lanes)(instruction, frame);
         return;
     }
+    if (instruction->streak > 0 && frame->lanes > 1) {
+        AGI_KERNEL(streak)(instruction, frame);
+        return;
+    }
     const agi_records *records = frame->records;
     const uint32_t more = instruction->more;
     switch (instruction->op) {
@@ -54,6 +58,7 @@ void AGI_KERNEL(execute)(const agi_section *section, agi_frame *frame)
         AGI_KERNEL(single)(section, frame);
         return;
     }
-    for (uint32_t i = 0; i < section->count; i++)
-        AGI_KERNEL(instruction)(section->instructions + i, frame);
+    const agi_instruction *at = section->instructions, *end = at + section->count;
+    for (; at<end; at += frame->lanes> 1 ? agi_count_streak(at) : 1)
+        AGI_KERNEL(instruction)(at, frame);
 }

@@ -162,10 +162,11 @@ static void run_parts(const gate_kernel *kernel, const agi_instruction *instruct
         }
 }
 
-static void run_gate(const agi_instruction *instruction, agi_frame *frame)
+/* A call, which alone has the room for operands that have to be brought together. */
+static __attribute__((noinline)) void run_any(const gate_kernel *kernel,
+                                              const agi_instruction *instruction,
+                                              const agi_frame *frame, num *out)
 {
-    const gate_kernel *kernel = &kernels[instruction->op];
-    num *out = (num *)frame->slots + (size_t)instruction->out * frame->lanes;
     num beside[3][CHUNK];
     stream s[3] = {{0}};
     bool in_one_go = true;
@@ -176,6 +177,187 @@ static void run_gate(const agi_instruction *instruction, agi_frame *frame)
         kernel->loop(instruction->n * frame->lanes, out, s[0], s[1], s[2]);
     else
         run_parts(kernel, instruction, frame, out);
+}
+
+/* With lanes: an operand that is read in one go, which most are. */
+static AGI_INLINE bool open_lanes(stream *s, num *beside, const agi_frame *frame,
+                                  const agi_vector *v, uint32_t n)
+{
+    const int32_t stride = v->stride;
+    if (v->space == AGI_SLOTS) {
+        *s = (stream){(const num *)frame->slots + v->at * frame->lanes, WIDTH};
+        return n == 1 || stride == 1;
+    }
+    *s = repeat(locate(frame, *v), beside);
+    return n == 1 || stride == 0;
+}
+
+static void run_gate(const agi_instruction *instruction, agi_frame *frame)
+{
+    const gate_kernel *kernel = &kernels[instruction->op];
+    const uint32_t n = instruction->n;
+    const agi_vector *x = instruction->x;
+    num *out = (num *)frame->slots + (size_t)instruction->out * frame->lanes;
+    num beside[3][WIDTH];
+    stream p = {0}, q = {0}, r = {0};
+    if (frame->lanes > 1 && open_lanes(&p, beside[0], frame, &x[0], n) &&
+        (kernel->arity < 2 || open_lanes(&q, beside[1], frame, &x[1], n)) &&
+        (kernel->arity < 3 || open_lanes(&r, beside[2], frame, &x[2], n)))
+        kernel->loop(n * frame->lanes, out, p, q, r);
+    else
+        run_any(kernel, instruction, frame, out);
+}
+
+/* ---- Streaks --------------------------------------------------------------------------------- */
+
+/* An operand of all results of a streak: from one result to the next it goes on by `step` numbers. */
+typedef struct pace {
+    const num *at;
+    ptrdiff_t step;
+    bool in_lanes;
+} pace;
+
+static pace find_pace(const agi_frame *frame, const agi_vector *first, const agi_vector *second)
+{
+    const ptrdiff_t elements = (ptrdiff_t)second->at - (ptrdiff_t)first->at;
+    const bool in_lanes = first->space == AGI_SLOTS;
+    return (pace){locate(frame, *first), in_lanes ? elements * (ptrdiff_t)frame->lanes : elements,
+                  in_lanes};
+}
+
+enum {
+    TOGETHER = 4 /* vectors of a result, which don't wait for each other */
+};
+
+/* Sums of a streak's results on the way, times numbers; NULL: none. */
+typedef struct way {
+    const num *numbers;
+    ptrdiff_t step;
+    num *sums;
+} way;
+
+typedef vec gate_value(vec carried, vec other);
+
+/* So many vectors of all results from a lane on: each one is in registers for the one after it. The
+ * other operand, if it stays the same, too: it is read before anything is written, and has its slot
+ * to itself as long as there are results that need it. What is stored waits for what is computed:
+ * processors that give instructions to pipes in turns otherwise put all arithmetic into one. */
+static AGI_INLINE void carry(size_t results, const num *carried, pace other, num *out,
+                             ptrdiff_t out_step, way sum, const size_t vectors, const bool moves,
+                             const bool adds, gate_value *value)
+{
+    vec x[TOGETHER], y[TOGETHER], total[TOGETHER];
+    UNROLL
+    for (size_t v = 0; v < vectors; v++) {
+        x[v] = load(carried + v * WIDTH);
+        y[v] = other.in_lanes ? load(other.at + v * WIDTH) : splat(*other.at);
+        total[v] = splat((num)-0.0);
+    }
+    for (; results > 0; results--, out += out_step) {
+        UNROLL
+        for (size_t v = 0; v < vectors; v++)
+            x[v] = value(x[v], y[v]);
+        if (adds) {
+            const vec number = splat(*sum.numbers);
+            UNROLL
+            for (size_t v = 0; v < vectors; v++)
+                total[v] += number * x[v];
+            sum.numbers += sum.step;
+            __asm__ volatile("" ::: "memory");
+        }
+        UNROLL
+        for (size_t v = 0; v < vectors; v++)
+            store(out + v * WIDTH, x[v]);
+        if (moves && results > 1) {
+            other.at += other.step;
+            UNROLL
+            for (size_t v = 0; v < vectors; v++)
+                y[v] = other.in_lanes ? load(other.at + v * WIDTH) : splat(*other.at);
+        }
+    }
+    if (adds) {
+        UNROLL
+        for (size_t v = 0; v < vectors; v++)
+            store(sum.sums + v * WIDTH, total[v]);
+    }
+}
+
+static AGI_INLINE void carry_all(size_t results, const agi_frame *frame, const num *carried,
+                                 pace other, num *out, ptrdiff_t out_step, way sum, const bool adds,
+                                 gate_value *value)
+{
+    for (size_t lane = 0, vectors; lane < frame->lanes; lane += vectors * WIDTH) {
+        const bool many = lane + TOGETHER * WIDTH <= frame->lanes;
+        vectors = many ? TOGETHER : 1;
+        if (many && other.step == 0)
+            carry(results, carried, other, out, out_step, sum, TOGETHER, false, adds, value);
+        else if (many)
+            carry(results, carried, other, out, out_step, sum, TOGETHER, true, adds, value);
+        else
+            carry(results, carried, other, out, out_step, sum, 1, true, adds, value);
+        carried += vectors * WIDTH;
+        other.at += other.in_lanes ? vectors * WIDTH : 0;
+        out += vectors * WIDTH;
+        sum.sums += adds ? vectors * WIDTH : 0;
+    }
+}
+
+/* Products, and in the same loop a sum of them: the PRODUCTS behind them begins with that. */
+static void carry_sum(const agi_instruction *first, agi_frame *frame, const num *carried,
+                      pace other, num *out, ptrdiff_t out_step)
+{
+    const agi_instruction *products = first + first->streak + 1;
+    const size_t t = first->sum - 1, results = first->streak + 1;
+    const agi_factors *f = agi_factors_of(frame->records, products) + t;
+    const uint32_t before = f->repeat - (uint32_t)results;
+    const bool in_p = f->p.space == AGI_SLOTS;
+    const agi_vector numbers = in_p ? f->q : f->p;
+    const ptrdiff_t step = in_p ? f->q_step : f->p_step;
+    const spaces all = find_spaces(frame);
+    num sums[AGI_MOST_LANES];
+    assert(frame->lanes <= AGI_MOST_LANES);
+    const way sum = {all.of[numbers.space] + numbers.at + (ptrdiff_t)before * step, step, sums};
+    carry_all(results, frame, carried, other, out, out_step, sum, true, value_mul);
+    for (size_t lane = 0; lane < frame->lanes; lane += WIDTH)
+        store(sums + lane, splat((num)f->factor) * load(sums + lane));
+    AGI_KERNEL(rest)(products, frame, sums, t, before);
+}
+
+/* Products that grow, and gradients that shrink with them, in registers; others result by result. */
+void AGI_KERNEL(streak)(const agi_instruction *first, agi_frame *frame)
+{
+    const gate_kernel *kernel = &kernels[first->op];
+    const size_t results = first->streak + 1, lanes = frame->lanes;
+    const ptrdiff_t out_step =
+        ((ptrdiff_t)first[1].out - (ptrdiff_t)first[0].out) * (ptrdiff_t)lanes;
+    num *out = (num *)frame->slots + (size_t)first->out * lanes;
+    const way none = {NULL, 0, NULL};
+    pace paces[3];
+    for (size_t k = 0; k < kernel->arity; k++)
+        paces[k] = find_pace(frame, &first[0].x[k], &first[1].x[k]);
+    for (uint32_t k = 0; k < 2; k++)
+        if (agi_carries(first, k)) {
+            const num *carried = paces[k].at;
+            if (first->sum > 0)
+                carry_sum(first, frame, carried, paces[1 - k], out, out_step);
+            else if (first->op == AGI_mul)
+                carry_all(results, frame, carried, paces[1 - k], out, out_step, none, false,
+                          value_mul);
+            else
+                carry_all(results, frame, carried, paces[1 - k], out, out_step, none, false,
+                          value_chain);
+            return;
+        }
+    num beside[3][WIDTH];
+    stream s[3] = {{0}};
+    for (size_t i = 0; i < results; i++, out += out_step) {
+        for (size_t k = 0; k < kernel->arity; k++) {
+            s[k] =
+                paces[k].in_lanes ? (stream){paces[k].at, WIDTH} : repeat(paces[k].at, beside[k]);
+            paces[k].at += paces[k].step;
+        }
+        kernel->loop(lanes, out, s[0], s[1], s[2]);
+    }
 }
 
 void AGI_KERNEL(run)(const uint32_t *words, num *slots, const spaces *s)

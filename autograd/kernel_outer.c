@@ -202,36 +202,73 @@ enum {
     ROWS = WIDTH < 8 ? WIDTH : 8,
 };
 
-/* Sums over samples of a[i + r] * b for r < n <= ROWS; other sums repeat the last. */
-static vec multiply_across(const product *p, const panel *at, size_t i, size_t n, const num *b)
+enum {
+    ROWS_FOUND = 128 /* at a time: a multiple of ROWS */
+};
+
+/* Where elements i, ..., i + n of a begin, and up to whole ROWS the last of them again. All of them
+ * before one is read: pointers that have just been written are waited for. */
+static void find_rows(const num *rows[ROWS_FOUND], const product *p, const panel *at, size_t i,
+                      size_t n)
+{
+    const agi_elements *slots = p->a.slots;
+    size_t r = 0;
+    if (slots != NULL && slots->list != AGI_NO_INDEX) {
+        const num *first = (const num *)p->frame->slots + at->sample;
+        const uint32_t *list = p->frame->records->lists + slots->list + i;
+        const size_t lanes = p->frame->lanes;
+        for (; r < n; r++)
+            rows[r] = first + list[r] * lanes;
+    } else {
+        for (; r < n; r++)
+            rows[r] = element_of(p, &p->a, i + r) + at->sample;
+    }
+    for (; r % ROWS != 0; r++)
+        rows[r] = rows[n - 1];
+}
+
+enum {
+    PIECE = 4 /* vectors of b that are read for several rows */
+};
+
+/* Sums over samples of ROWS rows' products with b. */
+static AGI_INLINE vec multiply_across(const num *const *rows, size_t depth, const num *b)
 {
     const num *a[ROWS];
     vec sum[ROWS];
     UNROLL
     for (size_t r = 0; r < ROWS; r++) {
-        a[r] = element_of(p, &p->a, i + (r < n ? r : n - 1)) + at->sample;
+        a[r] = rows[r];
         sum[r] = (vec){0};
     }
     size_t s = 0;
-    for (; s + WIDTH <= at->depth; s += WIDTH) {
+    for (; s + PIECE * WIDTH <= depth; s += PIECE * WIDTH) {
+        UNROLL
+        for (size_t v = 0; v < PIECE; v++) {
+            const vec q = load(b + s + v * WIDTH);
+            UNROLL
+            for (size_t r = 0; r < ROWS; r++)
+                sum[r] += load(a[r] + s + v * WIDTH) * q;
+        }
+    }
+    for (; s + WIDTH <= depth; s += WIDTH) {
         const vec q = load(b + s);
         UNROLL
         for (size_t r = 0; r < ROWS; r++)
             sum[r] += load(a[r] + s) * q;
     }
-    if (s < at->depth) {
-        const vec q = load_into((vec){0}, b + s, at->depth - s);
+    if (s < depth) {
+        const vec q = load_into((vec){0}, b + s, depth - s);
         UNROLL
         for (size_t r = 0; r < ROWS; r++)
-            sum[r] += load_into((vec){0}, a[r] + s, at->depth - s) * q;
+            sum[r] += load_into((vec){0}, a[r] + s, depth - s) * q;
     }
     return add_across(sum, ROWS);
 }
 
-/* One of these sums, without what a 0 upstream is multiplied by. */
-static num multiply_masked(const product *p, const panel *at, size_t i, const num *b)
+/* A row's sum, without what a 0 upstream is multiplied by. */
+static num multiply_masked(const product *p, const panel *at, const num *a, const num *b)
 {
-    const num *a = element_of(p, &p->a, i) + at->sample;
     num sum = 0;
     for (size_t s = 0; s < at->depth; s++)
         if ((p->a.upstream ? a[s] : b[s]) != 0)
@@ -239,21 +276,44 @@ static num multiply_masked(const product *p, const panel *at, size_t i, const nu
     return sum;
 }
 
+/* The sums of n rows; those of a chain again where one of them is not finite. */
+static void sum_rows(const product *p, const panel *at, const num *const *rows, size_t n,
+                     const num *b, num *sums)
+{
+    const size_t depth = at->depth;
+    vec all = {0}; /* not finite if one of them isn't */
+    for (size_t r = 0; r < n; r += ROWS) {
+        const vec sum = multiply_across(rows + r, depth, b);
+        all += sum * 0;
+        store(sums + r, sum);
+    }
+    if ((p->a.upstream || p->b.upstream) && !is_finite(all))
+        for (size_t r = 0; r < n; r++)
+            sums[r] = multiply_masked(p, at, rows[r], b);
+}
+
 /* Column j, all rows, from lanes of b. */
 static void add_column(const product *p, const panel *at, size_t j, const num *b)
 {
-    const bool set = p->set && at->sample == 0, chain = p->a.upstream || p->b.upstream;
-    for (size_t i = 0; i < p->a.n; i += ROWS) {
-        const size_t n = agi_smaller(p->a.n - i, ROWS);
-        num sums[WIDTH];
-        const vec sum = multiply_across(p, at, i, n, b);
-        store(sums, sum);
-        if (chain && !is_finite(sum))
+    const bool set = p->set && at->sample == 0;
+    const num factor = p->factor;
+    const ptrdiff_t stride = p->row_stride;
+    const num *rows[ROWS_FOUND];
+    num sums[ROWS_FOUND + WIDTH];
+    num *to = p->total + (ptrdiff_t)j * p->column_stride;
+    for (size_t i = 0, n; i < p->a.n; i += n, to += (ptrdiff_t)n * stride) {
+        n = agi_smaller(p->a.n - i, ROWS_FOUND);
+        find_rows(rows, p, at, i, n);
+        sum_rows(p, at, rows, n, b, sums);
+        if (set)
             for (size_t r = 0; r < n; r++)
-                sums[r] = multiply_masked(p, at, i + r, b);
-        num *to = p->total + (ptrdiff_t)i * p->row_stride + (ptrdiff_t)j * p->column_stride;
-        for (size_t r = 0; r < n; r++, to += p->row_stride)
-            *to = (set ? 0 : *to) + p->factor * sums[r];
+                to[(ptrdiff_t)r * stride] = factor * sums[r];
+        else if (stride == 1)
+            for (size_t r = 0; r < n; r++)
+                to[r] += factor * sums[r];
+        else
+            for (size_t r = 0; r < n; r++)
+                to[(ptrdiff_t)r * stride] += factor * sums[r];
     }
 }
 

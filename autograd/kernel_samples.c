@@ -33,6 +33,21 @@ static void load_rest(const num *const *rows, size_t j, size_t n, num *to, size_
             store(to + i * lanes, v[i]);
 }
 
+/* A single input of all samples. */
+static void load_column(const num *from, ptrdiff_t stride, num *to, const agi_frame *frame)
+{
+    for (size_t lane = 0; lane < frame->lanes; lane += WIDTH) {
+        const size_t n = agi_smaller(frame->count - lane, WIDTH);
+        const num *at = from + (ptrdiff_t)lane * stride;
+        if (stride == 1) {
+            store(to + lane, load_into(splat(at[n - 1]), at, n));
+            continue;
+        }
+        for (size_t i = 0; i < WIDTH; i++)
+            to[lane + i] = at[(ptrdiff_t)agi_smaller(i, n - 1) * stride];
+    }
+}
+
 void AGI_KERNEL(load)(const agi_instruction *instruction, agi_frame *frame)
 {
     const size_t n = instruction->n, lanes = frame->lanes;
@@ -40,6 +55,10 @@ void AGI_KERNEL(load)(const agi_instruction *instruction, agi_frame *frame)
     num *to = (num *)frame->slots + (size_t)instruction->out * lanes;
     if (lanes == 1) {
         memcpy(to, from, n * sizeof(num));
+        return;
+    }
+    if (n == 1) {
+        load_column(from, (ptrdiff_t)frame->each_stride, to, frame);
         return;
     }
     for (size_t lane = 0; lane < lanes; lane += WIDTH) {
@@ -113,10 +132,25 @@ enum {
     ROWS = WIDTH < 8 ? WIDTH : 8,
 };
 
+static num sum_row(const num *x, size_t count)
+{
+    vec sum = {0};
+    size_t lane = 0;
+    for (; lane + WIDTH <= count; lane += WIDTH)
+        sum += load(x + lane);
+    if (lane < count)
+        sum += load_into((vec){0}, x + lane, count - lane);
+    return add_across(&sum, 1)[0];
+}
+
 /* Sums over the samples of n <= ROWS elements. */
 static void sum_lanes(const num *from, ptrdiff_t step, size_t n, size_t count, num sums[WIDTH])
 {
     vec sum[ROWS];
+    if (n == 1) {
+        sums[0] = sum_row(from, count);
+        return;
+    }
     for (size_t i = 0; i < ROWS; i++) {
         const num *x = from + (ptrdiff_t)(i < n ? i : n - 1) * step;
         vec s = {0};

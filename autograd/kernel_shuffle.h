@@ -89,11 +89,22 @@ static inline __attribute__((always_inline)) vec add_across(vec *v, size_t n)
     return v[0];
 }
 
-/* Whatever is finite gives 0 times 0. */
+/* Whether all of its numbers are. Whatever is finite gives 0 times 0. */
 static inline bool is_finite(vec v)
 {
+#if AGI_VECTOR_BYTES == 64
+    enum {
+        NOT_FINITE = 0x01 | 0x08 | 0x10 | 0x80 /* quiet NaN, infinity, -infinity, signalling NaN */
+    };
+#if AGI_BITS == 64
+    return _mm512_fpclass_pd_mask((__m512d)v, NOT_FINITE) == 0;
+#else
+    return _mm512_fpclass_ps_mask((__m512)v, NOT_FINITE) == 0;
+#endif
+#else
     v *= 0;
     return add_across(&v, 1)[0] == 0;
+#endif
 }
 
 #endif

@@ -90,6 +90,37 @@ static AGI_INLINE vec fetch_beside(const num *at, size_t v, size_t n)
     return n < WIDTH ? load_part(at, n) : load(at + v * WIDTH);
 }
 
+enum {
+    LONG_STREAM = 8, /* products */
+    HALVES = 8       /* vectors whose sums are twice in registers */
+};
+
+/* Adds a long stream to vectors from, ..., end: every other product to sums of its own, since a few
+ * vectors alone would wait for their own last sums. Always in the same order, however many. */
+static AGI_INLINE void add_long_stream(vec *sum, const term *t, const num *p, const size_t from,
+                                       const size_t end, size_t n)
+{
+    const num *q = t->q;
+    const vec factor = splat(t->factor);
+    vec others[HALVES];
+#define EACH_VECTOR _Pragma("GCC unroll 16") for (size_t v = from; v < end; v++)
+    EACH_VECTOR others[v - from] = splat((num)-0.0);
+    uint32_t left = t->repeat;
+    for (; left >= 2; left -= 2) {
+        const vec first = factor * splat(*q), second = factor * splat(q[t->q_step]);
+        EACH_VECTOR sum[v] += first * fetch_beside(p, v, n);
+        EACH_VECTOR others[v - from] += second * fetch_beside(p + t->p_step, v, n);
+        p += 2 * t->p_step;
+        q += 2 * t->q_step;
+    }
+    if (left > 0) {
+        const vec last = factor * splat(*q);
+        EACH_VECTOR sum[v] += last * fetch_beside(p, v, n);
+    }
+    EACH_VECTOR sum[v] += others[v - from];
+#undef EACH_VECTOR
+}
+
 /* Adds a term to so many vectors from a column on; n as above. */
 static AGI_INLINE void add_term(vec *sum, const term *t, size_t column, size_t vectors, size_t n)
 {
@@ -115,6 +146,12 @@ static AGI_INLINE void add_term(vec *sum, const term *t, size_t column, size_t v
         break;
     case KIND_STREAM:
         p += column;
+        if (t->repeat >= LONG_STREAM) {
+            add_long_stream(sum, t, p, 0, agi_smaller(vectors, HALVES), n);
+            if (vectors > HALVES)
+                add_long_stream(sum, t, p, HALVES, vectors, n);
+            break;
+        }
         EACH_PRODUCT
         {
             const vec scale = factor * splat(*q);
@@ -159,17 +196,14 @@ static AGI_INLINE void add_term(vec *sum, const term *t, size_t column, size_t v
 #undef EACH_PRODUCT
 }
 
-enum {
-    MOST_TERMS = 16 /* that are found once for all vectors */
-};
-
 /* Terms of an instruction, of a row at a time. */
 typedef struct product_row {
     const agi_factors *first;
     size_t count;
     size_t row;
+    const num *begun; /* what sums begin with; NULL: nothing */
     struct spaces spaces;
-    term terms[MOST_TERMS]; /* if there are no more */
+    term terms[AGI_TERMS_FOUND]; /* if there are no more */
 } product_row;
 
 static inline void go_down(term *t, size_t rows)
@@ -186,8 +220,8 @@ static AGI_INLINE void sum_block(const product_row *of, size_t column, size_t ve
     vec total[16];
 #pragma GCC unroll 16
     for (size_t v = 0; v < vectors; v++)
-        total[v] = nothing;
-    const bool are_found = of->count <= MOST_TERMS;
+        total[v] = of->begun == NULL ? nothing : load(of->begun + column + v * WIDTH);
+    const bool are_found = of->count <= AGI_TERMS_FOUND;
     for (size_t i = 0; i < of->count; i++) {
         term found;
         const term *t = &found;
@@ -231,8 +265,9 @@ static inline void begin_products(product_row *of, const agi_instruction *instru
     of->first = agi_factors_of(frame->records, instruction);
     of->count = instruction->terms;
     of->row = 0;
+    of->begun = NULL;
     of->spaces = *s;
-    if (of->count <= MOST_TERMS)
+    if (of->count <= AGI_TERMS_FOUND)
         for (size_t t = 0; t < of->count; t++)
             find_term(&of->terms[t], of->first + t, s);
 }
@@ -243,6 +278,17 @@ void AGI_KERNEL(products)(const agi_instruction *instruction, const agi_frame *f
     product_row of;
     begin_products(&of, instruction, frame, s);
     sum_row(&of, instruction->n, (num *)frame->slots + instruction->out);
+}
+
+void AGI_KERNEL(rest)(const agi_instruction *instruction, agi_frame *frame, const num *begun,
+                      size_t t, uint32_t left)
+{
+    product_row of;
+    const spaces s = find_spaces(frame);
+    begin_products(&of, instruction, frame, &s);
+    of.begun = begun;
+    of.terms[t].repeat = left;
+    sum_row(&of, frame->lanes, (num *)frame->slots + (size_t)instruction->out * frame->lanes);
 }
 
 static bool are_flat(const product_row *of, grid shape)
@@ -265,7 +311,7 @@ static void sum_products(const agi_instruction *instruction, agi_frame *frame)
     num *out = (num *)frame->slots + (size_t)instruction->out * frame->lanes;
     for (; of.row < shape.rows; of.row++, out += shape.columns) {
         sum_row(&of, shape.columns, out);
-        for (size_t t = 0; of.count <= MOST_TERMS && t < of.count; t++)
+        for (size_t t = 0; of.count <= AGI_TERMS_FOUND && t < of.count; t++)
             go_down(&of.terms[t], 1);
     }
 }

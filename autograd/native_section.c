@@ -46,6 +46,16 @@ bool agi_is_left(const agi_c_writer *w, const agi_instruction *at)
     return at->op < AGI_GATE_COUNT; /* comparisons */
 }
 
+/* Straight code over lanes would wait for each result of a product that grows, and go through all
+ * its slots for every vector of lanes. */
+bool agi_is_streak_left(const agi_instruction *first)
+{
+    enum {
+        LONG = 16
+    };
+    return first->streak >= LONG && (agi_carries(first, 0) || agi_carries(first, 1));
+}
+
 /* ---- What it reads and writes ----------------------------------------------------------------- */
 
 /* Elements i of n, r of n_2, where they are slots of this section. */
@@ -151,13 +161,13 @@ static uint32_t count_results(const agi_c_writer *w, const agi_instruction *at)
     }
 }
 
-void agi_leave(agi_c_writer *w, const agi_instruction *at)
+void agi_leave(agi_c_writer *w, const agi_instruction *at, bool goes_on)
 {
     const size_t index = (size_t)(at - w->section->section->instructions);
     const uint32_t results = count_results(w, at);
     read_operands(w, at);
     if (w->unit->mode == AGI_C_ALL_LANES) {
-        if (w->out != NULL)
+        if (w->out != NULL && !goes_on)
             agi_text_put(&w->section->calls, "    run(context, %zu);\n", index);
     } else {
         agi_c_use(w, AGI_C_RUN | AGI_C_WORKSPACE);

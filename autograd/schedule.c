@@ -300,14 +300,29 @@ static size_t count_passing(const ag_program *program, const agi_section *sectio
     return slots < section->slots ? slots : section->slots;
 }
 
+/* Whether instructions go through many slots each, but not through matrices: then it pays that these
+ * are in the nearest cache, and less that few blocks are begun. */
+static bool is_bound_by_memory(const ag_program *program, const agi_section *section)
+{
+    enum {
+        MANY = 8 /* slots */
+    };
+    size_t begun = 0;
+    for (uint32_t i = 0; i < section->count; i += agi_count_streak(&section->instructions[i]))
+        begun++;
+    return program->records.affine_count == 0 && section->slots >= MANY * begun;
+}
+
 /* As many samples as keep the slots that a block works with in 512 KiB, and all of them in 8 MiB, 64
- * at most: enough for the matrix kernels to use each of a matrix's numbers often. Where even the
- * fewest lanes take a lot of memory (long scans, whose states are slots), sample by sample. */
+ * at most: enough for the matrix kernels to use each of a matrix's numbers often; or half of that, if
+ * it makes memory fast. Where even the fewest lanes take a lot of memory (long scans, whose states
+ * are slots), sample by sample. */
 static size_t choose_lanes(const ag_program *program)
 {
     enum {
         STEP = 16,
-        MOST = 64,
+        MOST = AGI_MOST_LANES,
+        NEAR_BYTES = 40 << 10,
         BYTES = 512 << 10,
         ALL_BYTES = 8 << 20,
         TOO_MANY_BYTES = 64 << 20
@@ -320,6 +335,10 @@ static size_t choose_lanes(const ag_program *program)
     while (lanes > STEP &&
            (lanes * busy * sizeof(double) > BYTES || lanes * slots * sizeof(double) > ALL_BYTES))
         lanes -= STEP;
+    const size_t bytes = MOST * section->slots * sizeof(double);
+    if (lanes == MOST && bytes > NEAR_BYTES && bytes / 2 <= NEAR_BYTES &&
+        is_bound_by_memory(program, section))
+        lanes = MOST / 2;
     return lanes * slots * sizeof(double) > TOO_MANY_BYTES ? 1 : lanes;
 }
 
@@ -426,6 +445,10 @@ ag_status agi_schedule(const agi_code *code, bool plain, ag_program *program)
         program->once_slots != NULL)
         status = write_sections(&plan);
     free_plan(&plan);
+    if (status == AG_OK && !plain) {
+        agi_find_streaks(program, &program->check);
+        agi_find_streaks(program, &program->body);
+    }
     if (status == AG_OK) {
         find_scratch(program);
         program->lanes = choose_lanes(program);

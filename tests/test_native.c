@@ -177,6 +177,29 @@ static void test_net(void **state)
     check_native(p, (source){-1, 1, 0});
 }
 
+/* Powers over lanes are the interpreter's, between numbers that are not. */
+static void test_powers(void **state)
+{
+    (void)state;
+    enum {
+        N = 40
+    };
+    problem *p = new_problem(6);
+    const ag_value *c = add_inputs(p, &p->shared, N), t = add_input(p, &p->each);
+    const ag_value x = ag_shift(ag_scale(t, (ag_real)0.75), (ag_real)0.25);
+    ag_value power = x, polynomial = c[0];
+    for (size_t i = 1; i < N; i++) {
+        polynomial = ag_add(polynomial, ag_mul(c[i], power));
+        power = ag_mul(power, x);
+    }
+    const ag_value total = ag_square(ag_sub(ag_sin(x), polynomial));
+    (void)put(&p->sum, total);
+    put_gradient(&p->sum, total, N, c);
+    put_gradient(&p->map, total, 1, &t);
+    finish(p);
+    check_native(p, (source){-1, 1, 0});
+}
+
 /* Own code and interpreter, where bounds of the recorded graph say little: what a scan does on its way
  * to a number is in no graph. Numbers are about 1. */
 static void compare_with_interpreter(problem *p)
@@ -316,7 +339,7 @@ int main(void)
         cmocka_unit_test(test_random_vectors), cmocka_unit_test(test_net),
         cmocka_unit_test(test_vectors),        cmocka_unit_test(test_scan),
         cmocka_unit_test(test_steps_in_place), cmocka_unit_test(test_same_bits_on_threads),
-        cmocka_unit_test(test_falls_back),
+        cmocka_unit_test(test_falls_back),     cmocka_unit_test(test_powers),
     };
     return cmocka_run_group_tests(tests, make_cache, remove_cache);
 }

@@ -690,6 +690,98 @@ static void test_polynomials(void **state)
     check_program(p, 70);
 }
 
+/* Streaks in a program's body as "mul 20 sum". */
+static void check_streaks(problem *p, const char *expected, const char *file, int line)
+{
+    text t = {.used = 0};
+    ag_program *program = compile(p, false);
+    const agi_section *body = &program->body;
+    for (uint32_t i = 0; i < body->count; i++) {
+        const agi_instruction *at = &body->instructions[i];
+        if (at->streak > 0)
+            append(&t, "%s%s %u%s", t.used == 0 ? "" : ", ", agi_op_name(at->op),
+                   (unsigned)at->streak + 1, at->sum > 0 ? " sum" : "");
+    }
+    ag_program_free(program);
+    if (strcmp(t.at, expected) == 0)
+        return;
+    print_error("found %s\nnot   %s\n", t.at, expected);
+    _fail(file, line);
+}
+
+#define assert_streaks(p, expected) check_streaks(p, expected, __FILE__, __LINE__)
+
+/* A polynomial by powers, with shared coefficients and with those of each sample. */
+static void test_streaks_of_powers(void **state)
+{
+    (void)state;
+    enum {
+        N = 40
+    };
+    for (int is_shared = 1; is_shared >= 0; is_shared--) {
+        problem *p = new_problem(18);
+        const ag_value x = add_input(p, &p->each);
+        const ag_value *c = add_inputs(p, is_shared ? &p->shared : &p->each, N);
+        ag_value power = x, polynomial = c[0];
+        for (size_t i = 1; i < N; i++) {
+            polynomial = ag_add(polynomial, ag_mul(c[i], power));
+            power = ag_mul(power, x);
+        }
+        const ag_value total = ag_square(ag_sub(polynomial, ag_constant(p->graph, (ag_real)0.5)));
+        (void)put(&p->sum, total);
+        put_gradient(&p->sum, total, N, c);
+        assert_streaks(p, is_shared ? "mul 38 sum" : "mul 37");
+        check_program(p, 60);
+    }
+}
+
+/* Products that grow by factors of each sample, and by shared ones; derived with respect to each of
+ * themselves, or to the factors, which are other gates on the way. */
+static void test_streaks_of_products(void **state)
+{
+    static const char *const found[] = {"mul 16, chain 18", "mul 19, chain 18", "mul 17", "mul 17"};
+    (void)state;
+    enum {
+        N = 20
+    };
+    for (int kind = 0; kind < 4; kind++) {
+        const bool is_shared = kind % 2 == 1, derives_all = kind >= 2;
+        problem *p = new_problem(19);
+        const ag_value *first = add_inputs(p, &p->each, 2);
+        const ag_value *x = add_inputs(p, is_shared ? &p->shared : &p->each, N);
+        ag_value product = ag_add(first[0], first[1]), products[N];
+        for (size_t i = 0; i < N; i++)
+            (void)put(&p->map, products[i] = product = ag_mul(product, x[i]));
+        const ag_value total = ag_tanh(product);
+        put_gradient(&p->map, total, 2, first);
+        if (derives_all)
+            put_gradient(is_shared ? &p->sum : &p->map, total, N, x);
+        else
+            put_gradient(&p->map, total, N, products);
+        assert_streaks(p, found[kind]);
+        check_program(p, 200);
+    }
+}
+
+/* A gate again and again, which is a loop for each time. */
+static void test_streaks_of_gates(void **state)
+{
+    (void)state;
+    enum {
+        N = 12
+    };
+    for (int is_binary = 0; is_binary < 2; is_binary++) {
+        problem *p = new_problem(20);
+        const ag_value x = add_input(p, &p->each), y = add_input(p, &p->shared);
+        ag_value z = x;
+        for (size_t i = 0; i < N; i++)
+            (void)put(&p->map, z = is_binary ? ag_hypot(y, z) : ag_sin(z));
+        (void)put(&p->sum, ag_mul(z, y));
+        assert_streaks(p, is_binary ? "hypot 9" : "sin 9");
+        check_program(p, 40);
+    }
+}
+
 static void test_elementwise_chains(void **state)
 {
     (void)state;
@@ -1378,6 +1470,9 @@ int main(void)
         cmocka_unit_test(test_rosenbrock),
         cmocka_unit_test(test_ode_step),
         cmocka_unit_test(test_polynomials),
+        cmocka_unit_test(test_streaks_of_powers),
+        cmocka_unit_test(test_streaks_of_products),
+        cmocka_unit_test(test_streaks_of_gates),
         cmocka_unit_test(test_elementwise_chains),
         cmocka_unit_test(test_logsumexp),
         cmocka_unit_test(test_logsumexp_edges),
