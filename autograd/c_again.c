@@ -98,7 +98,8 @@ void agi_c_settle_uses(agi_c_section *section)
 {
     for (uint32_t i = 0; i < section->definitions_count; i++) {
         const agi_c_definition *head = &section->definitions[i];
-        if (head->formula != 0 && (head->in_local || head->in_memory))
+        const bool is_put = head->formula != 0 && (head->in_local || head->in_memory);
+        if (is_put && head->function < section->uses_count)
             section->uses[head->function] |= head->uses;
     }
 }

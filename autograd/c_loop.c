@@ -55,7 +55,7 @@ bool agi_c_can_read(const agi_c_writer *w, uint32_t n, agi_vector v)
         return !w->loop.writes_totals;
     if (!agi_c_is_here(w, v))
         return true;
-    if (v.stride == 0 ? agi_c_is_again(w, v, 1) : agi_c_is_again(w, v, n))
+    if (agi_c_is_again(w, v, v.stride == 0 ? 1 : n))
         return true;
     const agi_c_loop_row *row = v.stride == 1 ? find_written(w, v.at) : NULL;
     if (row != NULL) {

@@ -8,12 +8,12 @@
 #include "c_code.h"
 
 enum {
-    AGI_C_FEW = 4,           /* elements that are written out */
-    AGI_C_FEW_TERMS = 32,    /* of a sum that is */
-    AGI_C_SHORT_FOLD = 16,   /* operands of a fold that are an array of its own */
-    AGI_C_LONGEST_TEXT = 60, /* that says what a number is */
-    AGI_C_AGAIN_TERMS = 2,   /* of a sum that may be computed again, from so many rows */
-    AGI_C_AGAIN_ROWS = 2,
+    AGI_C_FEW = 4,                /* elements that are written out */
+    AGI_C_FEW_TERMS = 32,         /* of a sum that is */
+    AGI_C_SHORT_FOLD = 16,        /* operands of a fold that are an array of its own */
+    AGI_C_LONGEST_TEXT = 60,      /* that says what a number is */
+    AGI_C_AGAIN_TERMS = 2,        /* of a sum that may be computed again */
+    AGI_C_AGAIN_ROWS = 2,         /* of inputs, that it may take */
     AGI_C_MOST_AGAIN = 16,        /* known in a loop */
     AGI_C_INPUTS = AGI_SHARED + 1 /* a space: `each`, wherever it was loaded to */
 };
