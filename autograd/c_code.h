@@ -36,6 +36,8 @@ void agi_put_c_fold(agi_text *text, agi_c_gates *gates, uint8_t gate, uint32_t n
 /* Whether a gate of at most three operands is arithmetic, and no call of libm that takes long; or of
  * functions that are declared for vectors. */
 bool agi_is_c_arithmetic(uint8_t gate);
+/* Whether it is a sum, a difference, a product or a negative, and no function of the file. */
+bool agi_is_c_cheap(uint8_t gate);
 /* Whether a gate over any number is the largest of them, and nothing else. */
 bool agi_is_c_largest(uint8_t gate);
 bool agi_is_c_vector(uint8_t gate);
@@ -104,11 +106,16 @@ typedef struct agi_c_definition {
     uint32_t text_count;
     uint32_t loop;      /* behind which it is in memory; 0: none (c_loop.c) */
     uint32_t row, slot; /* the first of so many numbers, from this slot on; 0: none */
-    bool is_late;       /* computed behind the loop that was open then */
-    bool is_local;      /* computed by a statement of its own */
-    bool in_local;      /* read by statements of the same function */
-    bool in_memory;     /* read elsewhere, or by loops */
-    bool may_be;        /* in memory: of a row, as far as is known when a loop could take it in */
+    uint32_t formula;   /* the first of a row: in the writer's, and 1; 0: none (c_again.c) */
+    uint16_t uses;      /* what its loop's function uses for such a row */
+    uint32_t again;     /* v1, v2, ..., which is it again, in this function, and 1 */
+    uint32_t again_in;
+    bool is_in_row; /* with a slot of such a row */
+    bool is_late;   /* computed behind the loop that was open then */
+    bool is_local;  /* computed by a statement of its own */
+    bool in_local;  /* read by statements of the same function */
+    bool in_memory; /* read elsewhere, or by loops */
+    bool may_be;    /* in memory: of a row, as far as is known when a loop could take it in */
 } agi_c_definition;
 
 /* A section's statements are put for nothing first: that shows which numbers have to be in the
@@ -121,7 +128,9 @@ typedef struct agi_c_section {
     uint32_t in_memory; /* slots that have one */
     agi_c_definition *definitions;
     uint32_t definitions_count, definitions_capacity;
-    uint16_t *uses; /* of each of its functions */
+    uint32_t *order; /* in which instructions are put (c_order.c); NULL: not known yet */
+    bool is_tried;   /* which rows may be in memory is supposed, if not known */
+    uint16_t *uses;  /* of each of its functions */
     uint32_t uses_count, uses_capacity;
     agi_text calls; /* of these, and of the interpreter, in a program's own code */
     bool is_left;   /* all of it, to the interpreter */
@@ -181,6 +190,8 @@ bool agi_is_left(const struct agi_c_writer *w, const agi_instruction *at);
 void agi_leave(struct agi_c_writer *w, const agi_instruction *at, bool goes_on);
 bool agi_is_streak_left(const agi_instruction *first);
 bool agi_is_scan_left(agi_c_mode mode, const agi_scan_step *scan);
+/* How many slots an instruction defines, from its `out` on. */
+uint32_t agi_count_results(const ag_program *program, const agi_instruction *at);
 
 /* c_flow.c: whether chain can be a product in the body of a program's own code, and where to look for
  * what comes of that. */

@@ -383,7 +383,7 @@ void agi_c_check(agi_c_writer *w, agi_vector v, uint32_t n, const char *number, 
     if (w->section->doubts == NULL || v.space != AGI_SLOTS || find_doubt(w->section, v, 0, n) == n)
         return;
     agi_c_use(w, AGI_C_BAD);
-    agi_text_put(&w->line, "bad |= %s != %s;", number, number);
+    agi_text_put(&w->line, is_loop ? "if (%s != %s) bad = 1;" : "bad |= %s != %s;", number, number);
     if (is_loop)
         agi_c_put_in_loop(w);
     else

@@ -108,6 +108,18 @@ bool agi_is_c_arithmetic(uint8_t gate)
     return calls_only(gate, false);
 }
 
+bool agi_is_c_cheap(uint8_t gate)
+{
+    const char *at = table[gate].value;
+    for (; at != NULL && *at != '\0'; at++) {
+        if (*at == '$')
+            at++;
+        else if (strchr("()+-* ", *at) == NULL)
+            return false;
+    }
+    return at != NULL && !looks_twice(&table[gate]);
+}
+
 bool agi_is_c_vector(uint8_t gate)
 {
     return calls_only(gate, true);

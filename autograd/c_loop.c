@@ -55,6 +55,8 @@ bool agi_c_can_read(const agi_c_writer *w, uint32_t n, agi_vector v)
         return !w->loop.writes_totals;
     if (!agi_c_is_here(w, v))
         return true;
+    if (agi_c_is_again(w, v, v.stride == 0 ? 1 : n))
+        return true;
     const agi_c_loop_row *row = v.stride == 1 ? find_written(w, v.at) : NULL;
     if (row != NULL) {
         /* whole, and nothing else was put over a part of it */
@@ -123,7 +125,7 @@ void agi_c_enter_loop(agi_c_writer *w, uint32_t n, bool joins)
     w->loop.n = n;
     w->loop.id++;
     w->loop.statements = 0;
-    w->loop.rows_count = 0;
+    w->loop.rows_count = w->loop.again_count = 0;
     w->loop.sums_first = w->loop.sums;
     w->loop.writes_totals = w->loop.reads_shared = w->loop.checks = false;
 }
@@ -134,7 +136,9 @@ void agi_c_end_loop(agi_c_writer *w)
     if (n == 0)
         return;
     w->loop.n = 0;
-    if (w->out != NULL && w->loop.body.count > 0) {
+    if (w->out != NULL && w->loop.body.count == 0) { /* its rows are computed elsewhere */
+        agi_text_append(w->out, w->loop.after.chars, w->loop.after.count);
+    } else if (w->out != NULL) {
         agi_text line = w->line, comment = w->comment; /* of a statement in the making */
         w->line = (agi_text){.memory = line.memory};
         w->comment = (agi_text){.memory = line.memory};
@@ -199,6 +203,8 @@ void agi_c_put_element_of(agi_c_writer *w, char to[AGI_C_OPERAND], agi_vector v)
             (void)snprintf(to, AGI_C_OPERAND, "e%" PRIu32, row->local);
             return;
         }
+        if (agi_c_put_elements_again(w, to, v))
+            return;
         agi_c_put_place(to, agi_c_find_row(w, v, w->loop.n, 0, 1), 'i', 0, 'j');
     }
     if (agi_c_is_here(w, v))
@@ -216,6 +222,7 @@ void agi_c_define_elements(agi_c_writer *w, uint32_t slot)
             return;
         definition->loop = w->loop.id;
         definition->slot = slot;
+        definition->is_in_row = true;
         definition->row = i == 0 ? n : 0;
     }
     agi_c_loop_row *row = add_row(w, v, true);

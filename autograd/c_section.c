@@ -56,11 +56,13 @@ static void put_run(agi_c_writer *w, const agi_instruction *at)
     for (uint32_t k = 0; k < agi_count_operands(at->op); k++)
         joins = joins && agi_c_can_read(w, at->n, at->x[k]);
     agi_c_enter_loop(w, at->n, joins);
+    const uint16_t uses = agi_c_begin_row(w);
     for (uint32_t k = 0; k < agi_count_operands(at->op); k++)
         agi_c_put_element_of(w, texts[k], at->x[k]);
     agi_put_c_gate(&w->line, &w->file->gates, gate, operands);
     agi_text_put(&w->comment, "%s", agi_gate_names[at->op]);
     agi_c_define_elements(w, at->out);
+    agi_c_end_row(w, at, gate, uses);
 }
 
 static void put_gates(agi_c_writer *w, const agi_instruction *at)
@@ -159,6 +161,7 @@ static void put_outputs(agi_c_writer *w, const agi_instruction *at)
     const bool sums = at->op == AGI_OP_SUMS;
     /* totals may be the shared array, or be added to twice */
     const bool is_late = sums && (w->loop.reads_shared || w->loop.writes_totals);
+    w->has_totals = w->has_totals || (sums && !w->unit->is_step);
     if (at->n > AGI_C_FEW && agi_c_are_in_memory(w, at->x[0], at->n)) {
         agi_c_enter_loop(w, at->n, agi_c_can_read(w, at->n, at->x[0]) && !is_late);
         put_output(w, at, 0, true);
@@ -405,7 +408,8 @@ static void put_section(agi_c_unit *unit, agi_c_section *section, agi_text *out,
         section->holds[i] = AGI_NO_INDEX;
     agi_c_renew_doubts(section);
     const agi_instruction *streak = NULL; /* the one at work, or the last */
-    for (uint32_t i = 0; i < section->section->count && !unit->file->failed; i++) {
+    for (uint32_t k = 0; k < section->section->count && !unit->file->failed; k++) {
+        const uint32_t i = section->order[k];
         const agi_instruction *at = &section->section->instructions[i];
         if (unit->mode == AGI_C_ALL_LANES && agi_is_streak_left(at))
             streak = at;
@@ -433,9 +437,11 @@ static void put_section(agi_c_unit *unit, agi_c_section *section, agi_text *out,
         if (unit->is_uniform[i])
             agi_c_read_memory(&w, i);
     agi_c_close(&w);
+    agi_c_settle_uses(section);
     agi_text_free(&w.loop.body);
     agi_text_free(&w.loop.after);
     agi_memory_release(memory, w.loop.rows, w.loop.rows_capacity * sizeof(*w.loop.rows));
+    agi_memory_release(memory, w.formulas, w.formulas_capacity * sizeof(*w.formulas));
     agi_text_free(&w.line);
     agi_text_free(&w.comment);
     agi_text_free(&w.texts);
@@ -448,10 +454,17 @@ void agi_put_c_section(agi_c_unit *unit, agi_c_section *section, agi_text *out, 
     };
     if (!is_put(unit, section))
         return;
+    if (section->order == NULL)
+        section->order = agi_c_find_order(unit, section->section);
+    if (section->order == NULL) {
+        unit->file->failed = true;
+        return;
+    }
     put_section(unit, section, out, bare);
     for (int i = 1; out == NULL && i <= TRIES && !unit->file->failed; i++) {
         agi_c_suppose(section, i == TRIES ? AGI_C_ALL : i > 1 ? AGI_C_MORE : AGI_C_AS_BEFORE);
         section->uses_count = 0;
+        section->is_tried = true;
         put_section(unit, section, NULL, bare);
         if (agi_c_is_as_supposed(section))
             break;

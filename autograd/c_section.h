@@ -8,11 +8,31 @@
 #include "c_code.h"
 
 enum {
-    AGI_C_FEW = 4,          /* elements that are written out */
-    AGI_C_FEW_TERMS = 32,   /* of a sum that is */
-    AGI_C_SHORT_FOLD = 16,  /* operands of a fold that are an array of its own */
-    AGI_C_LONGEST_TEXT = 60 /* that says what a number is */
+    AGI_C_FEW = 4,                /* elements that are written out */
+    AGI_C_FEW_TERMS = 32,         /* of a sum that is */
+    AGI_C_SHORT_FOLD = 16,        /* operands of a fold that are an array of its own */
+    AGI_C_LONGEST_TEXT = 60,      /* that says what a number is */
+    AGI_C_AGAIN_TERMS = 2,        /* of a sum that may be computed again */
+    AGI_C_AGAIN_ROWS = 2,         /* of inputs, that it may take */
+    AGI_C_MOST_AGAIN = 16,        /* known in a loop */
+    AGI_C_INPUTS = AGI_SHARED + 1 /* a space: `each`, wherever it was loaded to */
 };
+
+/* What the elements of a row are (c_again.c). */
+typedef struct agi_c_formula {
+    uint8_t gate; /* or AGI_OP_PRODUCTS */
+    bool reads_shared;
+    uint32_t terms;
+    agi_vector x[2];
+    agi_factors f[AGI_C_AGAIN_TERMS];
+} agi_c_formula;
+
+/* Elements of a row that a loop computes again: from which one on. */
+typedef struct agi_c_again {
+    uint32_t definition;
+    int32_t stride;
+    uint32_t local; /* e1, e2, ... */
+} agi_c_again;
 
 /* Numbers that a loop reads or writes, one at each turn. */
 typedef struct agi_c_loop_row {
@@ -31,6 +51,8 @@ typedef struct agi_c_loop {
     agi_c_loop_row *rows;
     uint32_t rows_count, rows_capacity;
     uint32_t sums, sums_first; /* a1, a2, ...: how many, and how many at its beginning */
+    agi_c_again again[AGI_C_MOST_AGAIN];
+    uint32_t again_count;
     bool writes_totals, reads_shared;
     /* Of the statement in the making: whether it may follow the loop; has to; can't, for it reads
      * memory that may be other by then. */
@@ -48,6 +70,9 @@ typedef struct agi_c_writer {
     bool is_open;    /* there is a function */
     bool multiplies; /* chain is a product here */
     bool is_settled; /* what outputs read has been looked at */
+    bool has_totals; /* some are written, which may be the shared array */
+    agi_c_formula *formulas;
+    uint32_t formulas_count, formulas_capacity;
     uint32_t function, statements, defined, locals, elements;
     uint32_t depth;   /* of indentation */
     agi_text line;    /* a statement in the making */
@@ -113,6 +138,8 @@ void agi_c_define_number(agi_c_writer *w, uint32_t slot);
 /* A number in words; if that is too long, as `operand` says. */
 void agi_c_describe(agi_c_writer *w, char to[AGI_C_OPERAND], agi_vector number,
                     const char *operand);
+/* Whether n elements are inputs as they were loaded, at a constant stride: that row of AGI_C_INPUTS. */
+bool agi_c_find_input_row(const agi_c_writer *w, agi_vector v, uint32_t n, agi_vector *row);
 /* The i-th of a vector. */
 agi_vector agi_c_element(agi_vector v, uint32_t i);
 /* Where the section's places begin in w. */
@@ -159,6 +186,21 @@ void agi_c_before_reading(agi_c_writer *w, uint32_t slot);
 /* Whether the loop reads or computes it: then nothing may write there before the loop. */
 bool agi_c_is_touched(const agi_c_writer *w, uint32_t slot);
 
+/* c_again.c: the instruction's row, which the open loop defines in between; others may compute it
+ * again. What the function uses for it counts if the row itself is put (agi_c_settle_uses, behind all
+ * statements). */
+uint16_t agi_c_begin_row(agi_c_writer *w);
+void agi_c_end_row(agi_c_writer *w, const agi_instruction *at, uint8_t gate, uint16_t before);
+void agi_c_settle_uses(agi_c_section *section);
+/* Whether n elements are computed again by whoever reads them; the text of those at a loop's turn, or
+ * of one, if so. */
+bool agi_c_is_again(const agi_c_writer *w, agi_vector v, uint32_t n);
+bool agi_c_put_elements_again(agi_c_writer *w, char to[AGI_C_OPERAND], agi_vector v);
+bool agi_c_put_number_again(agi_c_writer *w, char to[AGI_C_OPERAND], agi_vector v);
+
+/* c_order.c: an array, one entry for each instruction; NULL where there is no memory. */
+uint32_t *agi_c_find_order(const agi_c_unit *unit, const agi_section *section);
+
 /* Which rows may be in memory: all; those that were, when they were put the last time; and those that
  * may have been, too. Whether no others were. */
 typedef enum agi_c_supposition {
@@ -191,6 +233,8 @@ typedef struct agi_c_elements {
 
 agi_c_elements agi_c_find_elements(agi_c_writer *w, const agi_elements *e);
 void agi_c_put_element(char to[AGI_C_OPERAND], const agi_c_elements *e, char letter);
+/* In the open loop, each product once; what they are, as a comment. */
+void agi_c_put_terms(agi_c_writer *w, uint32_t terms, const agi_factors *f);
 /* Whether it has few terms, none of them long. */
 bool agi_c_is_short_sum(const agi_records *records, const agi_instruction *products);
 void agi_c_put_products(agi_c_writer *w, const agi_instruction *at);

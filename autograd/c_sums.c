@@ -9,8 +9,9 @@
 #include <string.h>
 
 enum {
-    MANY_TERMS = 64, /* records: such a sum is added up in the workspace */
-    LINE_TERMS = 8,  /* of those on a line */
+    MANY_TERMS = 64,     /* records: such a sum is added up in the workspace */
+    LINE_TERMS = 8,      /* of those on a line */
+    STATEMENT_TERMS = 4, /* that are as long as a statement */
 };
 
 /* ---- Sums of products ------------------------------------------------------------------------ */
@@ -111,15 +112,17 @@ static void put_short_sum(agi_c_writer *w, const agi_instruction *at, const agi_
                           uint32_t i)
 {
     bool is_first = true;
+    uint32_t terms = 0;
     agi_c_begin_number(w, false);
     for (uint32_t t = 0; t < at->terms; t++)
-        for (uint32_t r = 0; r < f[t].repeat; r++) {
+        for (uint32_t r = 0; r < f[t].repeat; r++, terms++) {
             term_text term;
             find_term(w, &f[t], i, r, 0, 1, &term);
             put_term(&w->line, &w->file->gates, &f[t], &term, is_first);
             describe_term(w, &f[t], i, r, &term, is_first);
             is_first = false;
         }
+    w->statements += terms / STATEMENT_TERMS;
     if (is_first)
         agi_put_literal(&w->line, &w->file->gates.library, 0);
     agi_c_define_number(w, at->out + i);
@@ -259,15 +262,10 @@ static void put_longest_sum(agi_c_writer *w, const agi_instruction *at, const ag
     agi_c_put_line(w, "%s = %s;", to, sum);
 }
 
-/* Many elements of few terms. */
-static void put_short_sums(agi_c_writer *w, const agi_instruction *at, const agi_factors *f)
+void agi_c_put_terms(agi_c_writer *w, uint32_t terms, const agi_factors *f)
 {
-    bool joins = agi_c_can_write(w, at->n, at->out), is_first = true;
-    for (uint32_t t = 0; t < at->terms; t++)
-        for (uint32_t r = 0; r < f[t].repeat; r++)
-            joins = joins && can_read_term(w, at->n, &f[t], r);
-    agi_c_enter_loop(w, at->n, joins);
-    for (uint32_t t = 0; t < at->terms; t++)
+    bool is_first = true;
+    for (uint32_t t = 0; t < terms; t++)
         for (uint32_t r = 0; r < f[t].repeat; r++) {
             term_text term;
             find_loop_term(w, &f[t], r, &term);
@@ -276,8 +274,21 @@ static void put_short_sums(agi_c_writer *w, const agi_instruction *at, const agi
         }
     if (is_first)
         agi_put_literal(&w->line, &w->file->gates.library, 0);
-    agi_text_put(&w->comment, at->terms > 1 ? "sums of products" : "products");
+    agi_text_put(&w->comment, terms > 1 ? "sums of products" : "products");
+}
+
+/* Many elements of few terms. */
+static void put_short_sums(agi_c_writer *w, const agi_instruction *at, const agi_factors *f)
+{
+    bool joins = agi_c_can_write(w, at->n, at->out);
+    for (uint32_t t = 0; t < at->terms; t++)
+        for (uint32_t r = 0; r < f[t].repeat; r++)
+            joins = joins && can_read_term(w, at->n, &f[t], r);
+    agi_c_enter_loop(w, at->n, joins);
+    const uint16_t uses = agi_c_begin_row(w);
+    agi_c_put_terms(w, at->terms, f);
     agi_c_define_elements(w, at->out);
+    agi_c_end_row(w, at, AGI_OP_PRODUCTS, uses);
 }
 
 /* Many elements: a loop over them, and in it one for each long row of terms. */
@@ -602,6 +613,7 @@ static void put_native_outer(agi_c_writer *w, const agi_outer *o, const char *ro
 void agi_c_put_outer(agi_c_writer *w, const agi_instruction *at)
 {
     agi_outer o = w->unit->program->records.outer[at->more];
+    w->has_totals = !w->unit->is_step;
     if (w->multiplies)
         o.chain = AGI_CHAIN_NONE;
     agi_c_elements a = agi_c_find_elements(w, &o.a), b = {.list = ""};

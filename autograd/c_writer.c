@@ -331,7 +331,7 @@ agi_c_definition *agi_c_define_anew(agi_c_writer *w, uint32_t slot)
         definition->may_be = may_be;
     }
     definition->function = w->function;
-    definition->text_count = 0;
+    definition->text_count = definition->formula = definition->again_in = 0;
     section->holds[slot] = w->defined++;
     return definition;
 }
@@ -423,6 +423,15 @@ static bool are_inputs(const agi_c_writer *w, agi_vector v, uint32_t n, int64_t 
     return true;
 }
 
+bool agi_c_find_input_row(const agi_c_writer *w, agi_vector v, uint32_t n, agi_vector *row)
+{
+    agi_c_row inputs;
+    if (!are_inputs(w, v, v.stride == 0 ? 1 : n, 0, 1, &inputs))
+        return false;
+    *row = (agi_vector){(uint32_t)inputs.at, (int32_t)inputs.stride, AGI_C_INPUTS};
+    return true;
+}
+
 void agi_c_read_memory(agi_c_writer *w, int64_t slot)
 {
     agi_c_definition *definition = agi_c_definition_of(w, (uint32_t)slot);
@@ -464,6 +473,8 @@ agi_c_row agi_c_find_row(agi_c_writer *w, agi_vector v, uint32_t n, int64_t seco
 {
     if (agi_c_is_here(w, v))
         return find_slots(w, v, n, second, n_2);
+    if (v.space == AGI_C_INPUTS)
+        return agi_c_find_inputs(w, v.at, v.stride, find_span(v.at, v.stride, n, second, n_2));
     switch ((agi_space)v.space) {
     case AGI_UNIFORM:
         return find_uniform(w, v, n, second, n_2);
@@ -536,10 +547,12 @@ void agi_c_put_number(agi_c_writer *w, char to[AGI_C_OPERAND], agi_vector number
         (void)snprintf(to, AGI_C_OPERAND, "v%" PRIu32, held->local);
         return;
     }
+    if (agi_c_put_number_again(w, to, number))
+        return;
     const agi_c_row row = agi_c_find_row(w, number, 1, 0, 1);
     if (number.space == AGI_SHARED)
         w->loop.reads_shared = true;
-    else
+    else if (number.space != AGI_C_INPUTS)
         agi_c_stay(w);
     if (number.space == AGI_SLOTS && w->unit->mode == AGI_C_ALL_LANES)
         put_slot(w, to, number.at);

@@ -40,6 +40,7 @@ static void close_section(agi_c_file *file, agi_c_section *section)
     agi_free_array(file->memory, section->holds, slots, sizeof(*section->holds));
     agi_free_array(file->memory, section->places, slots, sizeof(*section->places));
     agi_free_array(file->memory, section->doubts, slots, sizeof(*section->doubts));
+    agi_free_array(file->memory, section->order, section->section->count, sizeof(*section->order));
     agi_text_free(&section->calls);
     agi_memory_release(file->memory, section->definitions,
                        section->definitions_capacity * sizeof(*section->definitions));

@@ -17,9 +17,11 @@ static const char head[] = "#include <math.h>\n"
 
 /* Code that runs once from its beginning to its end is slower than the interpreter's words where it
  * does not stay in the cache, and takes minutes to compile with -O3; a function holds some 200
- * statements. */
+ * statements. Over lanes each function is a loop, for which compilers take several times as long, and
+ * the interpreter's words have many lanes each. */
 enum {
-    MOST_FUNCTIONS = 50
+    MOST_FUNCTIONS = 50,
+    MOST_LOOPS = 10
 };
 
 /* A function with agi_native_code's parameters. */
@@ -59,7 +61,8 @@ static ag_status write_text(agi_c_file *file, const ag_program *program, agi_tex
     lanes->mode = AGI_C_ALL_LANES;
     agi_find_c_doubts(single);
     agi_measure_c_units(file);
-    single->body.is_left = lanes->body.is_left = single->body.uses_count > MOST_FUNCTIONS;
+    single->body.is_left = single->body.uses_count > MOST_FUNCTIONS;
+    lanes->body.is_left = lanes->body.uses_count > MOST_LOOPS;
     for (uint32_t i = file->units_count; i-- > 0 && !file->failed;)
         agi_put_c_unit(file, file->units[i]);
     agi_text_put(to, "%s", head);

@@ -147,7 +147,7 @@ static void read_operands(agi_c_writer *w, const agi_instruction *at)
         read_elements(w, at->x[k], at->n, 0, 1);
 }
 
-static uint32_t count_results(const agi_c_writer *w, const agi_instruction *at)
+uint32_t agi_count_results(const ag_program *program, const agi_instruction *at)
 {
     switch (at->op) {
     case AGI_OP_STORE:
@@ -155,7 +155,7 @@ static uint32_t count_results(const agi_c_writer *w, const agi_instruction *at)
     case AGI_OP_OUTER:
         return 0;
     case AGI_OP_SCAN:
-        return w->unit->program->records.scans[at->more].output_count;
+        return program->records.scans[at->more].output_count;
     default:
         return agi_compares(at->op) ? 0 : at->n;
     }
@@ -164,7 +164,7 @@ static uint32_t count_results(const agi_c_writer *w, const agi_instruction *at)
 void agi_leave(agi_c_writer *w, const agi_instruction *at, bool goes_on)
 {
     const size_t index = (size_t)(at - w->section->section->instructions);
-    const uint32_t results = count_results(w, at);
+    const uint32_t results = agi_count_results(w->unit->program, at);
     read_operands(w, at);
     if (w->unit->mode == AGI_C_ALL_LANES) {
         if (w->out != NULL && !goes_on)

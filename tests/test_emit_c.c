@@ -443,6 +443,36 @@ static void test_large_net_is_short(void **state)
     free(all);
 }
 
+/* What loops need of their neighbours' sums and products of inputs they compute again, and outputs are
+ * written by the loops that compute them: Rosenbrock's function and its gradient take no memory. */
+static void test_rows_are_computed_again(void **state)
+{
+    (void)state;
+    enum {
+        N = 40
+    };
+    emission e = {.options = {.use_float = false}};
+    problem *p = new_problem(12);
+    const ag_value *x = add_inputs(p, &p->each, N);
+    ag_value terms[2 * (N - 1)];
+    for (size_t i = 0; i + 1 < N; i++) {
+        const ag_value a = ag_square(ag_sub(x[i + 1], ag_square(x[i])));
+        terms[2 * i] = ag_scale(a, 100);
+        terms[2 * i + 1] = ag_square(ag_sub(ag_constant(p->graph, 1), x[i]));
+    }
+    put_gradient(&p->map, ag_sum(2 * (N - 1), terms), N, x);
+    finish(p);
+    const size_t i = add_emitted(&e, p, false);
+    size_t numbers;
+    assert_int_equal(ag_measure_c(&e.functions[i], &numbers, NULL), AG_OK);
+    assert_int_equal(numbers, 0);
+    load_emission(&e);
+    batch b = new_batch(p, 2, (source){-1, 1, 0}, false);
+    compare_with_interpreter(&e, i, &b);
+    free_batch(&b);
+    free_emission(&e);
+}
+
 /* Long straight-line programs are cut into functions; nothing gets lost between them. */
 static void test_long_programs_are_cut(void **state)
 {
@@ -646,6 +676,7 @@ int main(void)
         cmocka_unit_test(test_is_deterministic),
         cmocka_unit_test(test_compilers),
         cmocka_unit_test(test_large_net_is_short),
+        cmocka_unit_test(test_rows_are_computed_again),
         cmocka_unit_test(test_long_programs_are_cut),
         cmocka_unit_test(test_names_are_kept_apart),
         cmocka_unit_test(test_names_of_headers_are_refused),

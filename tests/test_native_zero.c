@@ -209,6 +209,43 @@ static void test_totals(void **state)
     check_program(p, "totals", true);
 }
 
+/* Rows of sums and products of inputs are computed where they are read; */
+static void test_neighbours(void **state)
+{
+    (void)state;
+    enum {
+        N = 16
+    };
+    problem *p = new_problem(4);
+    const ag_value *x = add_inputs(p, &p->each, N);
+    ag_value m[N - 1], f[N - 2];
+    for (size_t i = 0; i + 1 < N; i++)
+        m[i] = ag_mul(x[i], x[i + 1]);
+    for (size_t i = 0; i + 2 < N; i++)
+        f[i] = ag_mul(m[i], ag_sqrt(m[i + 1]));
+    put_gradient(&p->map, ag_sum(N - 2, f), N, x);
+    finish(p);
+    check_program(p, "neighbours", true);
+}
+
+/* but not where totals, which may be the shared inputs, are written over those. */
+static void test_neighbours_in_totals(void **state)
+{
+    (void)state;
+    enum {
+        N = 16
+    };
+    problem *p = new_problem(5);
+    const ag_value *s = add_inputs(p, &p->shared, N), *x = add_inputs(p, &p->each, N);
+    ag_value d[N] = {x[3], x[7]};
+    for (size_t i = 2; i < N; i++)
+        d[i] = ag_sub(x[i], s[i - 1]);
+    put_all(&p->sum, N, d);
+    put_all(&p->map, N, d);
+    finish(p);
+    check_program(p, "totals of neighbours", false);
+}
+
 /* Matrices, and gradients that are outer products and a rest with a chain of its own. roots: one factor
  * is a chain's result, which nothing else reads. */
 static void check_outer(bool roots)
@@ -489,6 +526,8 @@ int main(void)
         cmocka_unit_test(test_who_looks),
         cmocka_unit_test(test_locals),
         cmocka_unit_test(test_totals),
+        cmocka_unit_test(test_neighbours),
+        cmocka_unit_test(test_neighbours_in_totals),
         cmocka_unit_test(test_outer),
         cmocka_unit_test(test_scans),
         cmocka_unit_test(test_steps_look),
