@@ -33,12 +33,13 @@ static void load_rest(const num *const *rows, size_t j, size_t n, num *to, size_
             store(to + i * lanes, v[i]);
 }
 
-/* A single input of all samples. */
+/* A single input of all samples; lanes beyond them have the last one's. */
 static void load_column(const num *from, ptrdiff_t stride, num *to, const agi_frame *frame)
 {
     for (size_t lane = 0; lane < frame->lanes; lane += WIDTH) {
-        const size_t n = agi_smaller(frame->count - lane, WIDTH);
-        const num *at = from + (ptrdiff_t)lane * stride;
+        const size_t sample = agi_smaller(lane, frame->count - 1);
+        const size_t n = agi_smaller(frame->count - sample, WIDTH);
+        const num *at = from + (ptrdiff_t)sample * stride;
         if (stride == 1) {
             store(to + lane, load_into(splat(at[n - 1]), at, n));
             continue;
