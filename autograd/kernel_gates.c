@@ -298,7 +298,8 @@ static AGI_INLINE void carry_all(size_t results, const agi_frame *frame, const n
         carried += vectors * WIDTH;
         other.at += other.in_lanes ? vectors * WIDTH : 0;
         out += vectors * WIDTH;
-        sum.sums += adds ? vectors * WIDTH : 0;
+        if (adds)
+            sum.sums += vectors * WIDTH;
     }
 }
 
