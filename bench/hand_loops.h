@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Loops that nets and other functions written by hand are made of, in the form that compilers vectorise without
- * -ffast-math: several rows at a time, sums across a vector only where `omp simd` allows them. With
- * constant sizes they are unrolled where they are used.
+ * Loops that nets and other functions written by hand are made of, in the form that compilers vectorise
+ * without -ffast-math: several rows at a time, sums across a vector only where `omp simd` allows them.
+ * With constant sizes they are unrolled where they are used.
  */
 #ifndef BENCH_HAND_LOOPS_H
 #define BENCH_HAND_LOOPS_H

@@ -185,8 +185,8 @@ typedef struct gmm_programs {
     /* shared: a component, and m and gamma; each: a sample, and how the sum changes with the term.
      * map: the term, and once what the component adds; or their gradients, sum and once. */
     gb_program term, gradient;
-    /* shared: alpha, m and gamma; each: terms. sum: the logsumexp; map: its gradient; once: what alpha adds, and
-     * the gradient of that. */
+    /* shared: alpha, m and gamma; each: terms. sum: the logsumexp; map: its gradient; once: what alpha
+     * adds, and the gradient of that. */
     gb_program mixing;
     double *shared, *each; /* of a component */
     double *mixing_shared; /* k + 2 */

@@ -242,8 +242,9 @@ typedef struct gb_result {
     size_t nodes; /* that the last run recorded; 0 where it records nothing */
 } gb_result;
 
-/* Reads the input ({"make": [128, 16392]} stands for one of random numbers, of these sizes), prepares, evaluates at least as often and as long as it says (min_runs,
- * min_seconds), and writes the output. On a failure there is nothing to free. */
+/* Reads the input ({"make": [128, 16392]} stands for one of random numbers, of these sizes), prepares,
+ * evaluates at least as often and as long as it says (min_runs, min_seconds), and writes the output. On
+ * a failure there is nothing to free. */
 bool gb_evaluate(const gb_workload *workload, const char *function, const json_t *json,
                  const gb_options *options, gb_result *result, gb_error *error);
 void gb_free_result(gb_result *result);
