@@ -66,14 +66,11 @@ typedef struct sweep {
  */
 AGI_COLD static uint32_t clean_down(const sweep s, uint32_t clean, uint32_t operand)
 {
-    enum {
-        LEAST = 16,
-        MOST = 1024
-    };
+    const uint32_t least = 16, most = 1024;
     if (s.gates[operand] <= AGI_CONSTANT)
         return clean; /* nothing to clear: a constant's gradient is never read */
     uint32_t more = s.end - operand;
-    more = more < LEAST ? LEAST : more > MOST ? MOST : more;
+    more = more < least ? least : more > most ? most : more;
     const uint32_t from = operand - s.leading > more ? operand - more : s.leading;
     for (uint32_t i = from; i < clean; i++) { /* what lies between variables */
         const uint8_t *variable = (const uint8_t *)memchr(s.gates + i, AGI_VARIABLE, clean - i);
