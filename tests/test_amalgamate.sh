@@ -54,6 +54,11 @@ if [ $# -eq 0 ]; then
     step 'as C11, without warnings'
     "${cc[@]}" -std=c11 "${warnings[@]}" "${c_warnings[@]}" -fsyntax-only "$pair/wengert.c"
 
+    if [ -n "${CXX:-}" ]; then
+        step 'as C++17, without warnings'
+        "${cxx[@]}" -x c++ -std=c++17 "${warnings[@]}" -fsyntax-only "$pair/wengert.c"
+    fi
+
     step 'a program and the pair, and nothing else'
     (cd "$pair" && "${cc[@]}" prog.c wengert.c -lm -o prog)
     diff <(echo 'dz/dx = 0.5, dz/dy = 0.333333') <("$pair/prog") || fail 'its output differs'
