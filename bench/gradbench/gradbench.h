@@ -138,7 +138,7 @@ struct gb_workload {
  * numbers, as a program with other branches for other numbers has to, and runs ag_backward. A total
  * is recorded, run backward and rewound sample by sample: the parameters' gradients add up.
  * "flat": a program of what the tape records, where the program is recorded otherwise.
- * "hand" is a workload's own: derivatives by hand, with nothing prepared. */
+ * "hand" is a workload's own: derivatives by hand, with nothing prepared but room. */
 extern const gb_way gb_function_program, gb_function_tape, gb_function_flat;
 extern const gb_way gb_total_program, gb_total_tape, gb_total_flat;
 

@@ -168,6 +168,16 @@ static void undo_step(const places *p, size_t layers, const double *numbers, siz
         dextra[IN_WEIGHT * width + i] += dx[i] * x[i];
 }
 
+/* What all steps keep, adjoints of states, and one of x. */
+static void *prepare(const gb_task *task, gb_error *error)
+{
+    const lstm_input *input = task->input;
+    const places p = find_places(input);
+    (void)error;
+    return bench_allocate((input->length - 1) * p.kept + 2 * input->layers * p.width + p.width,
+                          sizeof(double));
+}
+
 static bool evaluate(void *state, const gb_task *task, double *output, gb_error *error)
 {
     const lstm_input *input = task->input;
@@ -175,20 +185,20 @@ static bool evaluate(void *state, const gb_task *task, double *output, gb_error 
     const size_t steps = input->length - 1, states = 2 * input->layers * p.width;
     const double scale = -1 / (double)(steps * p.width), *numbers = input->all.numbers;
     const bool derived = task->function == LSTM_JACOBIAN;
-    double *kept = bench_allocate(steps * p.kept + states + p.width, sizeof(*kept));
+    double *kept = state;
     double *dstate = kept + steps * p.kept, *dx = dstate + states, value = 0;
-    (void)state;
     (void)error;
     for (size_t i = 0; i < steps; i++)
         value += run_step(&p, input->layers, numbers, i, kept + i * p.kept);
-    if (derived)
+    if (derived) {
         memset(output, 0, p.state * sizeof(*output));
-    else
+        memset(dstate, 0, states * sizeof(*dstate));
+    } else {
         output[0] = scale * value;
+    }
     for (size_t i = steps; derived && i-- > 0;)
         undo_step(&p, input->layers, numbers, i, scale, kept + i * p.kept, dstate, dx, output);
-    free(kept);
     return true;
 }
 
-const gb_way lstm_hand = {.name = "hand", .evaluate = evaluate};
+const gb_way lstm_hand = {.name = "hand", .prepare = prepare, .evaluate = evaluate, .free = free};
