@@ -58,7 +58,10 @@ void AGI_KERNEL(execute)(const agi_section *section, agi_frame *frame)
         AGI_KERNEL(single)(section, frame);
         return;
     }
-    const agi_instruction *at = section->instructions, *end = at + section->count;
-    for (; at<end; at += frame->lanes> 1 ? agi_count_streak(at) : 1)
+    const bool in_lanes = frame->lanes > 1;
+    for (uint32_t i = 0; i < section->count;) {
+        const agi_instruction *at = section->instructions + i;
         AGI_KERNEL(instruction)(at, frame);
+        i += in_lanes ? agi_count_streak(at) : 1;
+    }
 }

@@ -200,10 +200,8 @@ static void add_panels(const product *p, panel *at, size_t columns)
 
 enum {
     ROWS = WIDTH < 8 ? WIDTH : 8,
-};
-
-enum {
-    ROWS_FOUND = 128 /* at a time: a multiple of ROWS */
+    ROWS_FOUND = 128, /* at a time: a multiple of ROWS */
+    PIECE = 4         /* vectors of b that are read for several rows */
 };
 
 /* Where elements i, ..., i + n of a begin, and up to whole ROWS the last of them again. All of them
@@ -226,10 +224,6 @@ static void find_rows(const num *rows[ROWS_FOUND], const product *p, const panel
     for (; r % ROWS != 0; r++)
         rows[r] = rows[n - 1];
 }
-
-enum {
-    PIECE = 4 /* vectors of b that are read for several rows */
-};
 
 /* Sums over samples of ROWS rows' products with b. */
 static AGI_INLINE vec multiply_across(const num *const *rows, size_t depth, const num *b)

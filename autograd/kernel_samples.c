@@ -133,7 +133,8 @@ enum {
     ROWS = WIDTH < 8 ? WIDTH : 8,
 };
 
-static num sum_row(const num *x, size_t count)
+/* Vectors of an element's samples. */
+static AGI_INLINE vec add_vectors(const num *x, size_t count)
 {
     vec sum = {0};
     size_t lane = 0;
@@ -141,7 +142,7 @@ static num sum_row(const num *x, size_t count)
         sum += load(x + lane);
     if (lane < count)
         sum += load_into((vec){0}, x + lane, count - lane);
-    return add_across(&sum, 1)[0];
+    return sum;
 }
 
 /* Sums over the samples of n <= ROWS elements. */
@@ -149,19 +150,12 @@ static void sum_lanes(const num *from, ptrdiff_t step, size_t n, size_t count, n
 {
     vec sum[ROWS];
     if (n == 1) {
-        sums[0] = sum_row(from, count);
+        sum[0] = add_vectors(from, count);
+        sums[0] = add_across(sum, 1)[0];
         return;
     }
-    for (size_t i = 0; i < ROWS; i++) {
-        const num *x = from + (ptrdiff_t)(i < n ? i : n - 1) * step;
-        vec s = {0};
-        size_t lane = 0;
-        for (; lane + WIDTH <= count; lane += WIDTH)
-            s += load(x + lane);
-        if (lane < count)
-            s += load_into((vec){0}, x + lane, count - lane);
-        sum[i] = s;
-    }
+    for (size_t i = 0; i < ROWS; i++)
+        sum[i] = add_vectors(from + (ptrdiff_t)(i < n ? i : n - 1) * step, count);
     store(sums, add_across(sum, ROWS));
 }
 
