@@ -122,7 +122,7 @@ static uint32_t find_first(const agi_c_writer *w, agi_vector v, uint32_t n,
     if (head->formula == 0 || (section->is_tried && head->may_be))
         return AGI_NO_INDEX;
     *formula = &w->formulas[head->formula - 1];
-    if ((*formula)->reads_shared && w->has_totals)
+    if ((*formula)->reads_shared && w->has_put_totals)
         return AGI_NO_INDEX;
     for (uint32_t i = 0; i < n; i++) {
         const int64_t element = first + (int64_t)i * v.stride;

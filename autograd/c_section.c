@@ -161,7 +161,7 @@ static void put_outputs(agi_c_writer *w, const agi_instruction *at)
     const bool sums = at->op == AGI_OP_SUMS;
     /* totals may be the shared array, or be added to twice */
     const bool is_late = sums && (w->loop.reads_shared || w->loop.writes_totals);
-    w->has_totals = w->has_totals || (sums && !w->unit->is_step);
+    w->has_put_totals = w->has_put_totals || (sums && !w->unit->is_step);
     if (at->n > AGI_C_FEW && agi_c_are_in_memory(w, at->x[0], at->n)) {
         agi_c_enter_loop(w, at->n, agi_c_can_read(w, at->n, at->x[0]) && !is_late);
         put_output(w, at, 0, true);

@@ -66,11 +66,11 @@ typedef struct agi_c_writer {
     agi_c_unit *unit;
     agi_c_section *section;
     agi_text *out;
-    bool bare;       /* statements alone: somebody else makes the function around them */
-    bool is_open;    /* there is a function */
-    bool multiplies; /* chain is a product here */
-    bool is_settled; /* what outputs read has been looked at */
-    bool has_totals; /* some are written, which may be the shared array */
+    bool bare;           /* statements alone: somebody else makes the function around them */
+    bool is_open;        /* there is a function */
+    bool multiplies;     /* chain is a product here */
+    bool is_settled;     /* what outputs read has been looked at */
+    bool has_put_totals; /* which may be the shared array */
     agi_c_formula *formulas;
     uint32_t formulas_count, formulas_capacity;
     uint32_t function, statements, defined, locals, elements;

@@ -613,7 +613,7 @@ static void put_native_outer(agi_c_writer *w, const agi_outer *o, const char *ro
 void agi_c_put_outer(agi_c_writer *w, const agi_instruction *at)
 {
     agi_outer o = w->unit->program->records.outer[at->more];
-    w->has_totals = !w->unit->is_step;
+    w->has_put_totals = !w->unit->is_step;
     if (w->multiplies)
         o.chain = AGI_CHAIN_NONE;
     agi_c_elements a = agi_c_find_elements(w, &o.a), b = {.list = ""};
