@@ -78,18 +78,21 @@ static void undo_layer(size_t width, const double *restrict weights, const doubl
 typedef struct places {
     size_t width, rows; /* of weights, and of biases: numbers */
     size_t extra, state, sequence;
+    size_t states;      /* numbers of all layers' states */
     size_t kept, layer; /* of a step: x, y's exponentials, and of each layer this much */
 } places;
 
 static places find_places(const lstm_input *input)
 {
     const size_t width = input->width, rows = GATES * width, extra = 2 * input->layers * rows;
+    const size_t states = 2 * input->layers * width;
     return (places){
         .width = width,
         .rows = rows,
         .extra = extra,
         .state = extra + EXTRA * width,
-        .sequence = extra + EXTRA * width + 2 * input->layers * width,
+        .sequence = extra + EXTRA * width + states,
+        .states = states,
         .kept = 2 * width + input->layers * KEPT * width,
         .layer = KEPT * width,
     };
@@ -174,25 +177,24 @@ static void *prepare(const gb_task *task, gb_error *error)
     const lstm_input *input = task->input;
     const places p = find_places(input);
     (void)error;
-    return bench_allocate((input->length - 1) * p.kept + 2 * input->layers * p.width + p.width,
-                          sizeof(double));
+    return bench_allocate((input->length - 1) * p.kept + p.states + p.width, sizeof(double));
 }
 
 static bool evaluate(void *state, const gb_task *task, double *output, gb_error *error)
 {
     const lstm_input *input = task->input;
     const places p = find_places(input);
-    const size_t steps = input->length - 1, states = 2 * input->layers * p.width;
+    const size_t steps = input->length - 1;
     const double scale = -1 / (double)(steps * p.width), *numbers = input->all.numbers;
     const bool derived = task->function == LSTM_JACOBIAN;
     double *kept = state;
-    double *dstate = kept + steps * p.kept, *dx = dstate + states, value = 0;
+    double *dstate = kept + steps * p.kept, *dx = dstate + p.states, value = 0;
     (void)error;
     for (size_t i = 0; i < steps; i++)
         value += run_step(&p, input->layers, numbers, i, kept + i * p.kept);
     if (derived) {
         memset(output, 0, p.state * sizeof(*output));
-        memset(dstate, 0, states * sizeof(*dstate));
+        memset(dstate, 0, p.states * sizeof(*dstate));
     } else {
         output[0] = scale * value;
     }
