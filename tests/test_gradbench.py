@@ -166,6 +166,11 @@ class Numbers(TestCase):
         self.assertEqual(len(wanted), 4)
         for way in LIST["llsq"]["ways"]:
             self.compare(self.run_tool("llsq", made, "gradient", f"--way={way}")[0], wanted, 1e-10)
+        made = {"make": [10000]} # more numbers than a piece has
+        for function in "primal", "gradient":
+            wanted, _ = self.run_tool("lse", made, function)
+            for way in LIST["lse"]["ways"]:
+                self.compare(self.run_tool("lse", made, function, f"--way={way}")[0], wanted, 1e-10)
         for wrong in 3, [0], [1.5], ["four"], [1] * 5:
             self.refuse("llsq", {"make": wrong}, "gradient", "make")
         self.refuse("hello", {"make": []}, "square", "hello makes no inputs")
@@ -191,7 +196,7 @@ class Numbers(TestCase):
         value = CASES["llsq.gradient.json"]["input"] | {"n": 100, "min_runs": 2}
         _, short = self.run_tool("llsq", value, "gradient", "--way=tape")
         _, long = self.run_tool("llsq", value | {"n": 300}, "gradient", "--way=tape")
-        self.assertGreater(short["nodes"][0], 100 * len(value["x"]))
+        self.assertGreater(short["nodes"][0], 100)
         self.assertEqual(long["nodes"][0], 3 * short["nodes"][0])
         _, program = self.run_tool("llsq", value, "gradient", "--way=program")
         self.assertEqual(program["nodes"], [])

@@ -99,6 +99,9 @@ typedef struct gb_total {
     /* What one sample adds to the total. */
     ag_value (*record_sample)(ag_graph *graph, const void *input, const ag_value *shared,
                               const ag_value *each);
+    /* The same on the tape, where a sample's numbers are known; NULL: record_sample of constants. */
+    ag_value (*record_numbers)(ag_graph *graph, const void *input, const ag_value *shared,
+                               const double *each);
     /* What parameters alone add to it, once; NULL: nothing. */
     ag_value (*record_once)(ag_graph *graph, const void *input, const ag_value *shared);
 } gb_total;

@@ -11,6 +11,7 @@ typedef struct llsq_input {
     gb_list x;
     size_t n;
     double *places; /* 0, 1, ... n - 1 */
+    double *powers; /* room for those of a place: as many as x */
 } llsq_input;
 
 typedef struct ode_input {

@@ -35,18 +35,28 @@ static ag_value record_distance(size_t d, const ag_value *p, const ag_value *c)
     return sum;
 }
 
-/* In a program for points near any centroid the minimum is a gate. Where each point is recorded by
- * itself (`branch`), it may be a plain comparison. */
+/* In a program for points near any centroid the minimum is a gate. */
 static ag_value record_cost(const kmeans_input *input, const ag_value *centroids,
-                            const ag_value *point, bool branch)
+                            const ag_value *point)
 {
     ag_value nearest = record_distance(input->d, point, centroids);
+    for (size_t j = 1; j < input->k; j++)
+        nearest = ag_min(nearest, record_distance(input->d, point, centroids + j * input->d));
+    return nearest;
+}
+
+/* Where each point is recorded by itself, it may be a plain comparison. *number: which centroid. */
+static ag_value record_choice(const kmeans_input *input, const ag_value *centroids,
+                              const ag_value *point, size_t *number)
+{
+    ag_value nearest = record_distance(input->d, point, centroids);
+    *number = 0;
     for (size_t j = 1; j < input->k; j++) {
         const ag_value distance = record_distance(input->d, point, centroids + j * input->d);
-        if (!branch)
-            nearest = ag_min(nearest, distance);
-        else if (ag_lt(distance, nearest))
+        if (ag_lt(distance, nearest)) {
             nearest = distance;
+            *number = j;
+        }
     }
     return nearest;
 }
@@ -147,7 +157,7 @@ static void *prepare_flat(const gb_task *task, gb_error *error)
     kmeans_state *s = make_state(input);
     gb_make_variables(s->graph, n, NULL, s->centroids);
     gb_make_variables(s->graph, input->d, NULL, s->point);
-    s->added[0] = record_cost(input, s->centroids, s->point, false);
+    s->added[0] = record_cost(input, s->centroids, s->point);
     if (task->function == DIR)
         record_derivatives(s->added[0], n, s->centroids, s->added);
     if (compile(task, s, n, task->function == COST ? 1 : 2 * n, NULL, &s->sums, error))
@@ -243,22 +253,25 @@ static void *prepare_tape(const gb_task *task, gb_error *error)
 static bool evaluate_tape(void *state, const gb_task *task, double *output, gb_error *error)
 {
     const kmeans_input *input = task->input;
-    const size_t n = input->k * input->d, recorded = task->function == COST ? 1 : n;
+    const size_t n = input->k * input->d, d = input->d;
     kmeans_state *s = state;
     (void)ag_graph_rewind(s->graph, s->start);
     gb_make_variables(s->graph, n, input->centroids, s->centroids);
-    memset(s->totals, 0, recorded * sizeof(*s->totals));
+    memset(s->totals, 0, n * sizeof(*s->totals));
     const ag_mark mark = ag_graph_mark(s->graph);
     for (size_t i = 0; i < input->n; i++) {
-        for (size_t j = 0; j < input->d; j++)
-            s->point[j] = ag_constant(s->graph, input->points[i * input->d + j]);
-        s->added[0] = record_cost(input, s->centroids, s->point, true);
-        if (task->function == DIR) {
-            (void)ag_gradient(s->added[0], n, s->centroids, s->added);
-            (void)ag_backward(ag_sum(n, s->added));
+        size_t nearest;
+        for (size_t j = 0; j < d; j++)
+            s->point[j] = ag_constant(s->graph, input->points[i * d + j]);
+        const ag_value cost = record_choice(input, s->centroids, s->point, &nearest);
+        if (task->function == COST) {
+            s->totals[0] += (double)ag_data(cost);
+        } else {
+            (void)ag_gradient(cost, d, s->centroids + nearest * d, s->added);
+            (void)ag_backward(ag_sum(d, s->added));
+            for (size_t j = 0; j < d; j++)
+                s->totals[nearest * d + j] += (double)ag_data(s->added[j]);
         }
-        for (size_t j = 0; j < recorded; j++)
-            s->totals[j] += (double)ag_data(s->added[j]);
         gb_count_nodes(task, s->graph, n);
         (void)ag_graph_rewind(s->graph, mark);
     }

@@ -4,7 +4,8 @@
  *
  *     1/2 sum_i (sign(t_i) - sum_j x_j t_i^j)^2,  t_i = -1 + 2i / (n - 1)
  *
- * and its gradient with respect to the coefficients x: recorded for one place, run on all of them.
+ * and its gradient with respect to the coefficients x: recorded for one place, run on all of them; on
+ * the tape, for each by itself.
  */
 #include "gradbench_inputs.h"
 
@@ -32,8 +33,23 @@ static ag_value record_place(ag_graph *graph, const void *self, const ag_value *
     return ag_scale(ag_square(ag_sub(ag_sign(t), polynomial)), 0.5);
 }
 
+/* On the tape a place is a plain number, so its powers are, too, and what they are multiplied by adds
+ * up in one gate. */
+static ag_value record_number(ag_graph *graph, const void *self, const ag_value *x, const double *i)
+{
+    const llsq_input *input = self;
+    const double t = -1 + 2 * *i / (double)(input->n - 1);
+    double power = 1;
+    for (size_t j = 0; j < input->x.count; j++, power *= t)
+        input->powers[j] = power;
+    const double sign = t > 0 ? 1 : t < 0 ? -1 : 0;
+    (void)graph;
+    return ag_scale(ag_square(ag_linear(input->x.count, input->powers, x, -sign)), 0.5);
+}
+
 static void number_places(llsq_input *input)
 {
+    input->powers = bench_allocate(input->x.count, sizeof(*input->powers));
     input->places = bench_allocate(input->n, sizeof(*input->places));
     for (size_t i = 0; i < input->n; i++)
         input->places[i] = (double)i;
@@ -78,6 +94,7 @@ static void clear_input(void *self)
     llsq_input *input = self;
     gb_clear_list(&input->x);
     free(input->places);
+    free(input->powers);
 }
 
 static gb_batch find_batch(const void *self)
@@ -102,5 +119,5 @@ const gb_workload llsq_workload = {
     .clear = clear_input,
     .count_outputs = gb_count_gradient,
     .write = gb_write_gradient,
-    .total = {.batch = find_batch, .record_sample = record_place},
+    .total = {.batch = find_batch, .record_sample = record_place, .record_numbers = record_number},
 };

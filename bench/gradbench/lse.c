@@ -5,20 +5,23 @@
  * exponentials and a logarithm.
  *
  * A program of all numbers at once ("flat") has 3 gates for each of them. "program" goes piece by
- * piece: one program gives a piece's largest number and sum, a second puts these together. With as
- * many pieces as a piece has numbers both are short, and pieces stay in the nearest cache.
+ * piece: one program gives a piece's largest number and sum, a second puts these together. Both are
+ * short, and a piece stays in the caches of its processor.
  */
 #include "gradbench.h"
 
 #include "bench.h"
 #include "hand_workloads.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 enum {
     PRIMAL,
     GRADIENT
+};
+
+enum {
+    PIECE = 4096 /* numbers */
 };
 
 /* The largest is taken out so that no exponential is too large. What it is makes no difference to
@@ -119,7 +122,7 @@ static void *prepare_pieces(const gb_task *task, gb_error *error)
 {
     const size_t n = ((const gb_list *)task->input)->count;
     pieces *p = bench_allocate(1, sizeof(*p));
-    p->size = (size_t)ceil(sqrt((double)n));
+    p->size = n < PIECE ? n : PIECE;
     p->count = (n + p->size - 1) / p->size;
     p->sums = bench_allocate(2 * p->count, sizeof(*p->sums));
     p->shares = bench_allocate(p->count, sizeof(*p->shares));

@@ -286,6 +286,19 @@ static void *prepare_total_tape(const gb_task *task, gb_error *error)
     return make_tape(batch.shared_count, batch.each_count);
 }
 
+static ag_value record_on_tape(const gb_task *task, const gb_batch *batch, const tape *t, size_t i)
+{
+    const gb_total *total = &task->workload->total;
+    const double *each = batch->each + i * batch->each_count;
+    if (i == batch->count)
+        return total->record_once(t->graph, task->input, t->x);
+    if (total->record_numbers != NULL)
+        return total->record_numbers(t->graph, task->input, t->x, each);
+    for (size_t j = 0; j < batch->each_count; j++)
+        t->values[j] = ag_constant(t->graph, (ag_real)each[j]);
+    return total->record_sample(t->graph, task->input, t->x, t->values);
+}
+
 static bool evaluate_total_tape(void *state, const gb_task *task, double *output, gb_error *error)
 {
     tape *t = state;
@@ -298,15 +311,7 @@ static bool evaluate_total_tape(void *state, const gb_task *task, double *output
     gb_make_variables(t->graph, batch.shared_count, batch.shared, t->x);
     const ag_mark sample = ag_graph_mark(t->graph);
     for (size_t i = 0; i < batch.count + (total->record_once != NULL); i++) {
-        ag_value added;
-        if (i < batch.count) {
-            const double *each = batch.each + i * batch.each_count;
-            for (size_t j = 0; j < batch.each_count; j++)
-                t->values[j] = ag_constant(t->graph, (ag_real)each[j]);
-            added = total->record_sample(t->graph, task->input, t->x, t->values);
-        } else {
-            added = total->record_once(t->graph, task->input, t->x);
-        }
+        const ag_value added = record_on_tape(task, &batch, t, i);
         sum += (double)ag_data(added);
         if (gradient)
             (void)ag_backward(added);
