@@ -59,10 +59,11 @@ static ag_status write_text(agi_c_file *file, const ag_program *program, agi_tex
         return fail_memory(error);
     single->mode = AGI_C_SINGLE;
     lanes->mode = AGI_C_ALL_LANES;
+    single->body.is_brief = agi_is_brief(program, &program->body);
     agi_find_c_doubts(single);
     agi_measure_c_units(file);
     single->body.is_left = single->body.uses_count > MOST_FUNCTIONS;
-    lanes->body.is_left = lanes->body.uses_count > MOST_LOOPS;
+    lanes->body.is_left = single->body.is_brief || lanes->body.uses_count > MOST_LOOPS;
     for (uint32_t i = file->units_count; i-- > 0 && !file->failed;)
         agi_put_c_unit(file, file->units[i]);
     agi_text_put(to, "%s", head);

@@ -246,6 +246,47 @@ static void test_scan(void **state)
     }
 }
 
+/* Beside so many steps what comes before and after them is left to the interpreter, in the middle of
+ * own code; numbers of the latter go into it, and back. */
+static void test_long_scan(void **state)
+{
+    enum {
+        STEPS = 2000,
+        STATES = 5
+    };
+    (void)state;
+    problem *step = new_problem(9);
+    const ag_value *k = add_inputs(step, &step->shared, STATES),
+                   *s = add_inputs(step, &step->each, STATES);
+    for (size_t i = 0; i < STATES; i++)
+        (void)put(&step->map,
+                  ag_shift(ag_scale(ag_add(s[i], ag_mul(k[i], s[(i + 1) % STATES])), (ag_real)0.5),
+                           (ag_real)0.25));
+    (void)put(&step->sum, ag_scale(ag_square(s[0]), (ag_real)1 / STEPS));
+    finish(step);
+    ag_program *program = compile(step, false);
+
+    problem *p = new_problem(10);
+    const ag_value *shared = add_inputs(p, &p->shared, STATES);
+    const ag_value *start = add_inputs(p, &p->each, STATES);
+    ag_value begin[STATES], end[STATES], total;
+    for (size_t i = 0; i < STATES; i++)
+        begin[i] = ag_sin(ag_mul(start[i], shared[i]));
+    const ag_scan_arrays arrays = {
+        .shared = shared, .state = begin, .final_state = end, .totals = &total};
+    assert_int_equal(ag_scan(p->graph, program, STEPS, STATES, &arrays), AG_OK);
+    const ag_value norm = ag_tanh(ag_dot(STATES, end, end));
+    const ag_value root = put(&p->sum, ag_add(ag_mul(norm, start[0]), total));
+    (void)put(&p->once, ag_dot(STATES, shared, shared));
+    put_gradient(&p->sum, root, STATES, shared);
+    put_gradient(&p->map, root, STATES, start);
+    finish(p);
+    compare_with_interpreter(p);
+    ag_program_free(program);
+    free_problem(step);
+    free_problem(p);
+}
+
 /* sum may be the shared array: a step of gradient descent, by both. */
 static void test_steps_in_place(void **state)
 {
@@ -335,11 +376,17 @@ static void test_falls_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gates),          cmocka_unit_test(test_random_graphs),
-        cmocka_unit_test(test_random_vectors), cmocka_unit_test(test_net),
-        cmocka_unit_test(test_vectors),        cmocka_unit_test(test_scan),
-        cmocka_unit_test(test_steps_in_place), cmocka_unit_test(test_same_bits_on_threads),
-        cmocka_unit_test(test_falls_back),     cmocka_unit_test(test_powers),
+        cmocka_unit_test(test_gates),
+        cmocka_unit_test(test_random_graphs),
+        cmocka_unit_test(test_random_vectors),
+        cmocka_unit_test(test_net),
+        cmocka_unit_test(test_vectors),
+        cmocka_unit_test(test_scan),
+        cmocka_unit_test(test_long_scan),
+        cmocka_unit_test(test_steps_in_place),
+        cmocka_unit_test(test_same_bits_on_threads),
+        cmocka_unit_test(test_falls_back),
+        cmocka_unit_test(test_powers),
     };
     return cmocka_run_group_tests(tests, make_cache, remove_cache);
 }
