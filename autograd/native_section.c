@@ -65,8 +65,8 @@ bool agi_is_left(const agi_c_writer *w, const agi_instruction *at)
                                                                       agi_is_c_arithmetic(at->op));
     if (at->op == AGI_OP_SCAN)
         return agi_is_scan_left(w->unit->mode, &records->scans[at->more]);
-    if (w->section->is_brief)
-        return true;
+    if (w->section->is_brief) /* stores look for NaN, and may be put before what else is looked at */
+        return at->op != AGI_OP_STORE;
     if (agi_is_plain_gate(at->op))
         return at->n >= MANY && !(w->file->has_vector_functions ? agi_is_c_vector(at->op)
                                                                 : agi_is_c_arithmetic(at->op));

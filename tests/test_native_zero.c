@@ -336,6 +336,40 @@ static void test_scans(void **state)
     ag_program_free(step);
 }
 
+/* So many steps that what is beside them is the interpreter's. With totals or without: what comes
+ * of the steps is looked at in either case. */
+static problem *record_long_scan(uint64_t seed, bool totals)
+{
+    enum {
+        STEPS = 2500
+    };
+    problem *step = new_problem(7);
+    const ag_value k = *add_inputs(step, &step->shared, 1), s = *add_inputs(step, &step->each, 1);
+    (void)put(&step->map, ag_add(ag_scale(s, (ag_real)0.5), ag_mul(k, ag_sqrt(s))));
+    finish(step);
+    ag_program *program = compile(step, false);
+    problem *p = new_problem(seed);
+    const ag_value *shared = add_inputs(p, &p->shared, 1), *u = add_inputs(p, &p->each, 2);
+    ag_value end;
+    const ag_scan_arrays arrays = {.shared = shared, .state = u + 1, .final_state = &end};
+    assert_int_equal(ag_scan(p->graph, program, STEPS, 1, &arrays), AG_OK);
+    const ag_value loss = ag_mul(u[0], end);
+    if (totals)
+        put_gradient(&p->sum, loss, 1, shared);
+    put_gradient(&p->map, loss, 2, u);
+    finish(p);
+    ag_program_free(program);
+    free_problem(step);
+    return p;
+}
+
+static void test_long_scans(void **state)
+{
+    (void)state;
+    check_program(record_long_scan(7, false), "long scan", true);
+    check_program(record_long_scan(8, true), "long scan with totals", true);
+}
+
 /* Gradients as inputs of a scan whose step looks at what its state has become by then. */
 static void test_steps_look(void **state)
 {
@@ -530,6 +564,7 @@ int main(void)
         cmocka_unit_test(test_neighbours_in_totals),
         cmocka_unit_test(test_outer),
         cmocka_unit_test(test_scans),
+        cmocka_unit_test(test_long_scans),
         cmocka_unit_test(test_steps_look),
         cmocka_unit_test(test_second_derivatives),
         cmocka_unit_test(test_lookers),
