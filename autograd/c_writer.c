@@ -145,17 +145,19 @@ enum {
     PARAMETERS = sizeof(parameters) / sizeof(*parameters)
 };
 
-/* What no other parameter leads to. Totals may be the shared array, which is why a function of the
- * caller's, which may write totals, restricts neither; a step has its own. */
-static bool is_restricted(const agi_c_unit *unit, uint32_t use)
+/* What no other parameter leads to: the interpreter writes where it wants. Totals may be the shared
+ * array, which is why a function of the caller's, which may write totals, restricts neither; a step has
+ * its own. What a step gives as its state the next one reads: that no call has both would be enough,
+ * but GCC 12, with a step inline in a loop, takes it for all calls together. */
+static bool is_restricted(const agi_c_unit *unit, uint32_t uses, uint32_t use)
 {
+    if ((uses & AGI_C_RUN) != 0)
+        return false;
     switch (use) {
     case AGI_C_WORKSPACE:
     case AGI_C_MAP:
     case AGI_C_UNIFORM:
-    case AGI_C_STATE:
     case AGI_C_IN:
-    case AGI_C_NEXT:
     case AGI_C_OUT:
         return true;
     case AGI_C_SHARED:
@@ -175,7 +177,7 @@ void agi_put_c_parameters(agi_text *text, const agi_c_unit *unit, uint32_t uses)
             continue;
         agi_text_put(text, "%s", is_first ? "" : ", ");
         agi_put_template(text, &unit->file->gates.library, parameters[i].type, "", NULL);
-        agi_text_put(text, "%s%s", is_restricted(unit, parameters[i].use) ? "__restrict " : "",
+        agi_text_put(text, "%s%s", is_restricted(unit, uses, parameters[i].use) ? "__restrict " : "",
                      parameters[i].name);
         is_first = false;
     }

@@ -287,6 +287,84 @@ static void test_long_scan(void **state)
     free_problem(p);
 }
 
+static ag_value repeat(problem *p, ag_program *step, size_t steps, size_t states,
+                       const ag_value *start, ag_value *end)
+{
+    const ag_scan_arrays arrays = {.state = start, .final_state = end};
+    assert_int_equal(ag_scan(p->graph, step, steps, states, &arrays), AG_OK);
+    return end[0];
+}
+
+/* What a step writes the next one reads, which compilers must not forget once both are in a loop. */
+static void test_states_in_turns(void **state)
+{
+    enum {
+        STATES = 8
+    };
+    (void)state;
+    problem *step = new_problem(11);
+    const ag_value *s = add_inputs(step, &step->each, STATES);
+    const size_t of[STATES][3] = {{1, 1, 0}, {5, 5, 1}, {6, 0, 2}, {3, 3, 3},
+                                  {3, 5, 4}, {7, 0, 5}, {3, 0, 6}, {3, 3, 7}};
+    for (size_t i = 0; i < STATES; i++) {
+        const ag_value x = of[i][1] == 0 ? s[of[i][0]] : ag_mul(s[of[i][0]], s[of[i][1]]);
+        (void)put(&step->map, ag_add(ag_scale(ag_sin(x), (ag_real)0.15),
+                                     ag_scale(s[(of[i][2] + i) % STATES], (ag_real)0.5)));
+    }
+    finish(step);
+    ag_program *program = compile(step, false);
+    problem *p = new_problem(12);
+    ag_value start[STATES], end[STATES];
+    const ag_value *x = add_inputs(p, &p->each, 3);
+    for (size_t i = 0; i < STATES; i++)
+        start[i] = x[i % 3];
+    (void)repeat(p, program, 400, STATES, start, end);
+    put_all(&p->map, STATES, end);
+    finish(p);
+    compare_with_interpreter(p);
+    ag_program_free(program);
+    free_problem(step);
+    free_problem(p);
+}
+
+/* Every compiler that is here: own code goes on with what the interpreter has written. */
+static void test_compilers(void **state)
+{
+    (void)state;
+    problem *step = new_problem(13);
+    const ag_value s = *add_inputs(step, &step->each, 1);
+    (void)put(&step->map, ag_shift(ag_scale(ag_sin(s), (ag_real)0.5), (ag_real)0.25));
+    finish(step);
+    ag_program *program = compile(step, false);
+    problem *p = new_problem(14);
+    const ag_value x = *add_inputs(p, &p->each, 1);
+    ag_value end;
+    (void)put(&p->map, ag_tanh(repeat(p, program, 4000, 1, &x, &end)));
+    finish(p);
+    const char *const compilers[] = {"cc", "gcc", "clang"};
+    const double each = 0.5;
+    for (size_t i = 0; i < sizeof(compilers) / sizeof(*compilers); i++) {
+        ag_program *own = compile(p, false);
+        double right, found;
+        ag_workspace *workspace = ag_workspace_new(own, NULL, NULL);
+        assert_int_equal(ag_run(own, workspace, 1, &(ag_arrays){.each = &each, .map = &right}),
+                         AG_OK);
+        ag_workspace_free(workspace);
+        const ag_native_options options = {.compiler = compilers[i], .cache = cache};
+        const ag_status status = ag_native(own, &options, NULL);
+        assert_true(status == AG_OK || status == AG_UNAVAILABLE);
+        workspace = ag_workspace_new(own, NULL, NULL);
+        assert_int_equal(ag_run(own, workspace, 1, &(ag_arrays){.each = &each, .map = &found}),
+                         AG_OK);
+        assert_true(fabs(found - right) < 1e-12);
+        ag_workspace_free(workspace);
+        ag_program_free(own);
+    }
+    ag_program_free(program);
+    free_problem(step);
+    free_problem(p);
+}
+
 /* sum may be the shared array: a step of gradient descent, by both. */
 static void test_steps_in_place(void **state)
 {
@@ -383,6 +461,8 @@ int main(void)
         cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_scan),
         cmocka_unit_test(test_long_scan),
+        cmocka_unit_test(test_states_in_turns),
+        cmocka_unit_test(test_compilers),
         cmocka_unit_test(test_steps_in_place),
         cmocka_unit_test(test_same_bits_on_threads),
         cmocka_unit_test(test_falls_back),
