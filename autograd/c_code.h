@@ -134,7 +134,7 @@ typedef struct agi_c_section {
     uint32_t uses_count, uses_capacity;
     agi_text calls; /* of these, and of the interpreter, in a program's own code */
     bool is_left;   /* all of it, to the interpreter */
-    bool is_brief;  /* what is not a scan, too: agi_is_brief */
+    bool is_brief;  /* all but scans and stores, too: agi_is_brief */
     bool compares;  /* its functions return the number of a comparison, or 0 */
     size_t copies;  /* of a fold's operands, at most so many */
     size_t scratch; /* numbers, beside what scans take */
@@ -191,9 +191,9 @@ bool agi_is_left(const struct agi_c_writer *w, const agi_instruction *at);
 void agi_leave(struct agi_c_writer *w, const agi_instruction *at, bool goes_on);
 bool agi_is_streak_left(const agi_instruction *first);
 bool agi_is_scan_left(agi_c_mode mode, const agi_scan_step *scan);
-/* Whether steps of scans compute so much more than the rest of a section that only they are worth a
+/* Whether steps of scans do so much more than the rest of a program's body that only they are worth a
  * compiler's time. */
-bool agi_is_brief(const ag_program *program, const agi_section *section);
+bool agi_is_brief(const ag_program *program);
 /* How many slots an instruction defines, from its `out` on. */
 uint32_t agi_count_results(const ag_program *program, const agi_instruction *at);
 

@@ -59,7 +59,7 @@ static ag_status write_text(agi_c_file *file, const ag_program *program, agi_tex
         return fail_memory(error);
     single->mode = AGI_C_SINGLE;
     lanes->mode = AGI_C_ALL_LANES;
-    single->body.is_brief = agi_is_brief(program, &program->body);
+    single->body.is_brief = agi_is_brief(program);
     agi_find_c_doubts(single);
     agi_measure_c_units(file);
     single->body.is_left = single->body.uses_count > MOST_FUNCTIONS;

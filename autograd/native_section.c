@@ -4,6 +4,7 @@
  * writes.
  */
 #include "c_section.h"
+#include "run.h"
 
 #include <inttypes.h>
 
@@ -28,31 +29,19 @@ bool agi_is_scan_left(agi_c_mode mode, const agi_scan_step *scan)
            (mode == AGI_C_SINGLE && (scan->check || has_closures(&scan->program->records)));
 }
 
-/* How many numbers are computed in steps of scans with C of their own, and elsewhere. */
-static void count_numbers(const ag_program *program, const agi_section *section, double *in_scans,
-                          double *elsewhere)
-{
-    for (uint32_t i = 0; i < section->count; i++) {
-        const agi_instruction *at = &section->instructions[i];
-        if (at->op != AGI_OP_SCAN) {
-            *elsewhere += at->n;
-            continue;
-        }
-        const agi_scan_step *scan = &program->records.scans[at->more];
-        double step = 0;
-        if (!agi_is_scan_left(AGI_C_SINGLE, scan))
-            count_numbers(scan->program, &scan->program->body, &step, &step);
-        *in_scans += (double)scan->steps * step;
-    }
-}
-
-bool agi_is_brief(const ag_program *program, const agi_section *section)
+bool agi_is_brief(const ag_program *program)
 {
     enum {
         NEARLY_ALL = 128 /* to 1 */
     };
+    const agi_records *records = &program->records;
     double in_scans = 0, elsewhere = 0;
-    count_numbers(program, section, &in_scans, &elsewhere);
+    for (uint32_t i = 0; i < program->body.count; i++) {
+        const agi_instruction *at = &program->body.instructions[i];
+        const bool is_own =
+            at->op == AGI_OP_SCAN && !agi_is_scan_left(AGI_C_SINGLE, &records->scans[at->more]);
+        *(is_own ? &in_scans : &elsewhere) += agi_estimate_cost(records, at);
+    }
     return in_scans > NEARLY_ALL * elsewhere;
 }
 
@@ -65,7 +54,8 @@ bool agi_is_left(const agi_c_writer *w, const agi_instruction *at)
                                                                       agi_is_c_arithmetic(at->op));
     if (at->op == AGI_OP_SCAN)
         return agi_is_scan_left(w->unit->mode, &records->scans[at->more]);
-    if (w->section->is_brief) /* stores look for NaN, and may be put before what else is looked at */
+    if (w->section
+            ->is_brief) /* stores look for NaN, and may be put before what else is looked at */
         return at->op != AGI_OP_STORE;
     if (agi_is_plain_gate(at->op))
         return at->n >= MANY && !(w->file->has_vector_functions ? agi_is_c_vector(at->op)

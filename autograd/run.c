@@ -153,7 +153,7 @@ static void release(ag_workspace *workspace, buffer *b)
     agi_memory_release(&workspace->memory, b->block, b->size);
 }
 
-static double estimate_cost(const agi_records *records, const agi_instruction *at)
+double agi_estimate_cost(const agi_records *records, const agi_instruction *at)
 {
     double terms = 0;
     switch (at->op) {
@@ -179,9 +179,9 @@ static double estimate_work(const ag_program *program)
 {
     double work = 0;
     for (uint32_t i = 0; i < program->check.count; i++)
-        work += estimate_cost(&program->records, &program->check.instructions[i]);
+        work += agi_estimate_cost(&program->records, &program->check.instructions[i]);
     for (uint32_t i = 0; i < program->body.count; i++)
-        work += estimate_cost(&program->records, &program->body.instructions[i]);
+        work += agi_estimate_cost(&program->records, &program->body.instructions[i]);
     return work;
 }
 

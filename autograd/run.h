@@ -25,6 +25,9 @@ void agi_enter_block(agi_frame *frame, const ag_program *program, size_t lanes, 
  * the frame; the rest of the frame is overwritten. The caller then looks at failed_lane. */
 void agi_run_once(const ag_program *program, void *uniform, agi_frame *frame);
 
+/* How much an instruction does for a sample, in multiplications. */
+double agi_estimate_cost(const agi_records *records, const agi_instruction *at);
+
 /* Whether the shared array is looked at once sums are being written, as copies or by sums
  * themselves: then sums can't be written into the shared array itself as they are made. */
 bool agi_reads_shared_late(const ag_program *program);
